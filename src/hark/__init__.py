@@ -1,0 +1,1 @@
+"""hark: calls and messages that only the people in them can hear."""

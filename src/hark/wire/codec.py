@@ -9,7 +9,7 @@ MessagePack is *not* canonical: what is signed, hashed or compared must be parse
 else. Source: spec/link.md#encoding.
 """
 
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar, dataclass_transform
 
 import msgspec
 
@@ -18,12 +18,15 @@ from hark.errors import MalformedError
 T = TypeVar("T")
 
 
+# The decorator tells type checkers that subclasses are frozen too.
+@dataclass_transform(frozen_default=True)
 class Message(
     msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True
 ):
     """Base of a MessagePack message: a frozen struct, encoded as an array."""
 
 
+@dataclass_transform(frozen_default=True, kw_only_default=True)
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Base of a JSON object of the control contract."""
 
@@ -45,7 +48,7 @@ def encode_json(record: object) -> bytes:
 class Parser(Generic[T]):
     """A compiled parser of one MessagePack type or union of `Message` types."""
 
-    def __init__(self, message_type: Any) -> None:
+    def __init__(self, message_type: object) -> None:
         self._decoder: msgspec.msgpack.Decoder[T] = msgspec.msgpack.Decoder(message_type)
 
     def parse(self, data: bytes | bytearray | memoryview) -> T:
@@ -74,7 +77,7 @@ class Parser(Generic[T]):
 class JsonParser(Generic[T]):
     """A compiled parser of one JSON type of the control contract."""
 
-    def __init__(self, record_type: Any) -> None:
+    def __init__(self, record_type: object) -> None:
         self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(record_type)
 
     def parse(self, data: bytes | str) -> T:

@@ -6,20 +6,10 @@ The supernode's end is `hark.overlay.link.server`; its effects feed the mailbox 
 from dataclasses import dataclass
 
 from hark.machine import Instant
+from hark.wire.address import Address
 from hark.wire.error_codes import ErrorCode
-from hark.wire.ids import MailboxId, NodeId
+from hark.wire.ids import MailboxId
 from hark.wire.mailbox import MailboxAnswer, MailboxRequest
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a supernode listens."""
-
-    node_id: NodeId
-    host: str
-    """Host name or IP address."""
-    port: int
-    """TCP port, 1..65535."""
 
 
 # Inputs: what the driver tells the machine.

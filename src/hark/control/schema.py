@@ -1,0 +1,195 @@
+"""The JSON objects of the control contract (spec/control.md): what faces and bots see.
+
+Ids are text here: an account as `hark1…`, a message id as 32 hexadecimal digits. Times are
+`_unix_ms`. Unknown fields in a request are refused; an answer may gain fields in a later
+minor version, so clients built on other parsers must ignore what they do not know.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from hark.wire.codec import Record
+
+CONTROL_VERSION = 1
+"""Major version of the contract; part of every path (`/v1/…`)."""
+MAX_TEXT_BYTES = 60_000
+"""Longest text of one message in UTF-8: it must fit an envelope with room for wrapping."""
+MAX_NAME_CHARS = 64
+MAX_HISTORY = 1_000
+"""Messages in one page of history."""
+
+Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_CHARS)]
+Text = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT_BYTES)]
+
+
+class HomeState(Record):
+    """One of our homes."""
+
+    address: str
+    """`NODEID@host:port`."""
+    connected: bool
+    attached: bool
+    """Whether both mailboxes there are made and logged in to."""
+    reason: str
+    """Why it is not connected, for a person; empty otherwise."""
+
+
+class Account(Record):
+    """Our own account."""
+
+    account: str
+    name: str
+    device: str
+    """32 hexadecimal digits."""
+    epoch: int
+    chain_seq: int
+    homes: list[HomeState]
+    link: str
+    """The address link that others can ask for contact with (no invitation)."""
+
+
+class Contact(Record):
+    """A person that we know."""
+
+    account: str
+    name: str
+    status: str
+    """invited · requested · accepted · blocked."""
+    trust: str
+    """unverified · verified · new_epoch · frozen."""
+    safety_number: str
+    """60 digits in 12 groups of five."""
+    emoji: list[str]
+    """The same number as seven words, for reading aloud."""
+    devices: int
+    unread: int
+    last_unix_ms: int
+    """Time of the newest message; 0 when there is none."""
+
+
+class Message(Record):
+    """One message of a conversation."""
+
+    id: str
+    contact: str
+    outgoing: bool
+    text: str
+    sent_unix_ms: int
+    order: int
+    """Place in the conversation: grows, the same on both sides for one sender."""
+    state: str
+    """waiting · held · delivered · read · expired; `received` for the other side's."""
+    held_by: int
+    """Homes that hold it."""
+    cause: str
+    """Why it waits, as a word of the list in spec/control.md#causes; `none` otherwise."""
+
+
+class Invitation(Record):
+    """An invitation that can be used once."""
+
+    link: str
+    expires_unix_ms: int
+
+
+class InviteRequest(Record):
+    """Make an invitation."""
+
+
+class AddRequest(Record):
+    """Add a contact by a link."""
+
+    link: Annotated[str, Meta(max_length=1_024)]
+    name: Name
+
+
+class ContactRequest(Record):
+    """Name a contact: by its name or its `hark1…` account id."""
+
+    contact: Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class RenameRequest(Record):
+    """Give a contact another name (kept on this device only)."""
+
+    contact: Annotated[str, Meta(min_length=1, max_length=200)]
+    name: Name
+
+
+class SendRequest(Record):
+    """Send one text."""
+
+    contact: Annotated[str, Meta(min_length=1, max_length=200)]
+    text: Text
+
+
+class Sent(Record):
+    """The message is safe on this device."""
+
+    id: str
+    contact: str
+
+
+class ChatRequest(Record):
+    """Say whether the conversation is open before a person (receipts at once, typing)."""
+
+    contact: Annotated[str, Meta(min_length=1, max_length=200)]
+    open: bool
+
+
+class Check(Record):
+    """One line of the doctor."""
+
+    name: str
+    ok: bool
+    sentence: str
+    """What was found, and what to do when it is not well."""
+
+
+class Diagnosis(Record):
+    """What the doctor found."""
+
+    checks: list[Check]
+
+
+class Status(Record):
+    """The running node."""
+
+    version: str
+    control_version: int
+    pid: int
+    profile: str
+    data_dir: str
+    started_unix_ms: int
+
+
+class Problem(Record):
+    """Why a request failed (HTTP status >= 400)."""
+
+    error: str
+    """Class name in the error tree."""
+    sentence: str
+    """What happened, what it means, what to do."""
+    exit_code: int
+
+
+EventKind = Literal[
+    "message", "state", "contact", "typing", "presence", "home", "store_overtaken", "gap"
+]
+
+
+class Event(Record):
+    """One event of the stream. `gap`: events were lost, ask for the present state."""
+
+    seq: int
+    """Grows by one; a reconnecting client names the last it has seen."""
+    kind: EventKind
+    contact: str = ""
+    message: Message | None = None
+    """For `message` and `state`: the message as it is now."""
+    change: str = ""
+    """For `contact`: what changed (spec/control.md#contact-changes)."""
+    connected: bool = False
+    """For `home`."""
+    reason: str = ""

@@ -1,0 +1,73 @@
+"""Every domain-separation label, in one table.
+
+A label is `hark/<word>/<version>` and a NUL. It goes before whatever is hashed or signed and
+is the `info` of every key derivation, so that a value made for one purpose is never valid
+for another. No label is the beginning of another one: the NUL sees to that.
+
+The table in `spec/registry.toml`, section `labels`, is compared with this one by a test.
+Source: spec/identity.md#labels.
+"""
+
+from enum import Enum
+
+
+class Label(bytes, Enum):
+    """One purpose. A member is its bytes, NUL included."""
+
+    # Identity: who somebody is and which keys are theirs.
+    ACCOUNT = b"hark/acct/1\0"
+    """Hash: genesis to account id."""
+    STATEMENT = b"hark/stmt/1\0"
+    """Signature and hash: a statement of the chain."""
+    ROOT_PROOF = b"hark/root-proof/1\0"
+    """Signature: the new root's consent in a `rotate_root` statement."""
+    ACCOUNT_KEY = b"hark/acct-key/1\0"
+    """Hash: an account key, as the safety number and the directory name it."""
+    COMPOSITE_ED25519 = b"hark/composite-ed/1\0"
+    """Derivation: 32-byte seed to the Ed25519 half of a composite key."""
+    COMPOSITE_MLDSA = b"hark/composite-mldsa/1\0"
+    """Derivation: 32-byte seed to the ML-DSA-65 half of a composite key."""
+    ENVELOPE_KEY = b"hark/ek/1\0"
+    """Signature and hash: an envelope-key record."""
+    ONE_TIME_PREKEY = b"hark/prekey/1\0"
+    """Signature: a one-time prekey."""
+    FALLBACK_PREKEY = b"hark/fallback/1\0"
+    """Signature: the fallback prekey."""
+    BUNDLE_KEY = b"hark/bundle-key/1\0"
+    """Derivation: account id to the key of the blobs at its homes."""
+    BUNDLE_BLOB = b"hark/bundle/1\0"
+    """Associated data of a blob at a home."""
+    SAFETY_NUMBER = b"hark/safety/1\0"
+    """Hash: one half of a safety number."""
+    SAS = b"hark/sas/1\0"
+    """Derivation: the seven emoji of a short authentication string."""
+    INVITE_PUT = b"hark/invite-put/1\0"
+    """Hash: invitation token to the pass that its holder shows to the home."""
+    PUT_PASS = b"hark/put-pass/1\0"
+    """Hash: a pass, as the home stores it."""
+
+    # Messages.
+    ENVELOPE = b"hark/env/1\0"
+    """HPKE `info` of the sealed envelope."""
+    BIND = b"hark/bind/1\0"
+    """Hash: who speaks to whom under which envelope key."""
+    PEER_SECRET = b"hark/peer-secret/1\0"
+    """Derivation: secrets of one pair of accounts."""
+
+    # Link and mailbox.
+    LOGIN = b"hark/login/1\0"
+    """Signature: a mailbox owner opens the mailbox on one link."""
+    CUSTODY = b"hark/custody/1\0"
+    """Signature: a home's promise to hold a batch of envelopes."""
+    STAMP = b"hark/stamp/1\0"
+    """Hash: the proof of work of a stranger's request."""
+    HOME_KEY = b"hark/home-key/1\0"
+    """Signature: a node key vouches for another key or certificate of its supernode."""
+    DELIVERY_TOKEN = b"hark/delivery-token/1\0"
+    """Hash: a delivery token, as the home stores it."""
+
+    # Storage.
+    STORE_KEY = b"hark/store-key/1\0"
+    """Associated data of the wrapped store key."""
+    PICKLE_KEY = b"hark/pickle/1\0"
+    """Derivation: store key to the key of the ratchet pickles."""

@@ -42,3 +42,11 @@ class ErrorCode(IntEnum):
     """The supernode takes no new links now."""
     PREKEYS_FULL = 17
     """The home holds as many one-time keys as it takes."""
+    INTERNAL = 18
+    """The home met a bug of its own; this request was not carried out."""
+    UNKNOWN = 255
+    """Never sent. What a reader makes of a code that it does not know."""
+
+    @classmethod
+    def _missing_(cls, _value: object) -> "ErrorCode":
+        return cls.UNKNOWN

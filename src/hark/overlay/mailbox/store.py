@@ -88,8 +88,8 @@ class MailboxTransaction(Protocol):
     def delete_mailbox(self, mailbox: MailboxId) -> None:
         """Delete the mailbox and everything that belongs to it."""
 
-    def holds(self, mailbox: MailboxId, envelope_hash: bytes) -> bool:
-        """Whether an envelope of this hash is held in the mailbox."""
+    def held_until(self, mailbox: MailboxId, envelope_hash: bytes) -> int | None:
+        """Return when the held envelope of this hash expires (Unix ms), or None."""
 
     def insert_envelope(
         self,

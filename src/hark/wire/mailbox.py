@@ -57,8 +57,8 @@ class InvitationPass(Message, tag=2):
 
 
 class Stamp(Message, tag=3):
-    """Admission by work: `SHA-256(challenge ‖ mailbox ‖ subject hash ‖ nonce)` has the
-    leading zero bits that the challenge asked for."""
+    """Admission by work: `SHA-256(label ‖ challenge ‖ mailbox ‖ subject hash ‖ nonce)` has
+    the leading zero bits that the challenge asked for (`hark.overlay.mailbox.stamps`)."""
 
     challenge: Bytes32
     nonce: Annotated[bytes, Meta(min_length=8, max_length=8)]
@@ -80,7 +80,7 @@ class CreateMailbox(Message, tag=2):
     owner_key: Bytes32
     """Ed25519 key made for this mailbox alone."""
     token_hash: Bytes32
-    """SHA-256 of the delivery token; 32 zero bytes for a requests mailbox."""
+    """`hark.crypto.admission.token_hash`; 32 zero bytes for a requests mailbox."""
     stamp: Stamp
     """Subject hash: SHA-256 of the owner key; mailbox: 16 zero bytes."""
 
@@ -108,6 +108,7 @@ class SetToken(Message, tag=5):
 
     mailbox: Bytes16
     token_hash: Bytes32
+    """`hark.crypto.admission.token_hash` of the new token."""
 
 
 class PublishBundle(Message, tag=6):
@@ -133,6 +134,7 @@ class RegisterPass(Message, tag=8):
 
     mailbox: Bytes16
     pass_hash: Bytes32
+    """`hark.crypto.admission.pass_hash` of the pass."""
     expires_unix_ms: U53
 
 
@@ -183,8 +185,8 @@ class MailboxCreated(Message, tag=3):
 class Held(Message, tag=4):
     """The envelope is on disk: a custody receipt.
 
-    The signature is over the Merkle root of the commit batch; `index` and `path` lead from
-    this envelope's leaf to that root (`hark.overlay.mailbox.custody`).
+    The signature is over the Merkle root and the size of the commit batch; `index` and `path`
+    lead from this envelope's leaf to that root (`hark.overlay.mailbox.custody`).
     """
 
     held_until_unix_ms: U53

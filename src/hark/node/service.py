@@ -1,0 +1,241 @@
+"""What the faces can ask of a node (`hark.control.service.NodeService`).
+
+Each method runs one function on the core's thread and turns the result into the objects of
+the control contract. Contacts are named by the name that the person gave them, or by their
+account id.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import hark
+from hark.control import schema
+from hark.errors import MalformedError, UnknownContactError, UsageError
+from hark.identity.account_id import parse_display
+from hark.identity.invitation import Invitation
+from hark.machine import Instant
+from hark.messaging.machine import Messaging
+from hark.messaging.views import ContactView, OwnAccount
+from hark.node import views
+from hark.node.core import NodeCore, NodeEffect, NodeInput
+from hark.node.doctor import checks_of
+from hark.node.event_hub import EventHub, Feed
+from hark.node.paths import Paths
+from hark.runtime.clock import unix_now_ms
+from hark.runtime.core_thread import CoreThread
+from hark.wire.ids import MESSAGE_ID_BYTES, AccountId, MessageId
+
+ResultT = TypeVar("ResultT")
+
+
+class Node:
+    """A running node, as its faces see it.
+
+    Args:
+        core: the thread that runs the node's core.
+        hub: where events are published.
+        paths: of this profile.
+        stop: ends the program.
+    """
+
+    def __init__(
+        self,
+        core: CoreThread[NodeInput, NodeEffect],
+        hub: EventHub,
+        paths: Paths,
+        stop: Callable[[], None],
+    ) -> None:
+        self._core = core
+        self._hub = hub
+        self._paths = paths
+        self._stop = stop
+        self._started_unix_ms = unix_now_ms()
+
+    async def status(self) -> schema.Status:
+        """Describe the running node."""
+        return schema.Status(
+            version=hark.__version__,
+            control_version=schema.CONTROL_VERSION,
+            pid=os.getpid(),
+            profile=self._paths.profile,
+            data_dir=str(self._paths.data_dir),
+            started_unix_ms=self._started_unix_ms,
+        )
+
+    async def whoami(self) -> schema.Account:
+        """Describe our own account."""
+
+        def ask(messaging: Messaging, _now: Instant) -> tuple[OwnAccount, str]:
+            own = messaging.whoami()
+            # Without a mailbox there is nothing yet that a link could name.
+            attached = any(home.attached for home in own.homes)
+            return own, messaging.contact_link().encode() if attached else ""
+
+        own, link = await self._ask(ask)
+        return views.account_of(own, link)
+
+    async def contacts(self) -> list[schema.Contact]:
+        """List contacts and requests, by name."""
+        found = await self._ask(lambda messaging, _now: messaging.contacts())
+        listed = sorted(found, key=lambda view: (view.name.casefold(), view.account_id))
+        return [views.contact_of(view) for view in listed]
+
+    async def invite(self) -> schema.Invitation:
+        """Make an invitation."""
+        invitation = await self._ask(lambda messaging, now: messaging.invite(now))
+        return schema.Invitation(
+            link=invitation.encode(), expires_unix_ms=invitation.expires_unix_ms
+        )
+
+    async def add(self, request: schema.AddRequest) -> schema.Contact:
+        """Add a contact by its link."""
+        invitation = Invitation.parse(request.link)
+
+        def ask(messaging: Messaging, now: Instant) -> ContactView:
+            account = messaging.add(invitation, request.name, now)
+            return _contact(messaging, account)
+
+        return views.contact_of(await self._ask(ask))
+
+    async def accept(self, request: schema.ContactRequest) -> schema.Contact:
+        """Accept a stranger's request."""
+        return await self._change(request.contact, Messaging.accept)
+
+    async def block(self, request: schema.ContactRequest) -> schema.Contact:
+        """Block a contact or a stranger."""
+        return await self._change(request.contact, Messaging.block)
+
+    async def verify(self, request: schema.ContactRequest) -> schema.Contact:
+        """Note that the person has compared the safety number."""
+        return await self._change(request.contact, Messaging.verify)
+
+    async def rename(self, request: schema.RenameRequest) -> schema.Contact:
+        """Give a contact another name."""
+
+        def ask(messaging: Messaging, now: Instant) -> ContactView:
+            account = _resolve(messaging, request.contact)
+            messaging.rename(account, request.name, now)
+            return _contact(messaging, account)
+
+        return views.contact_of(await self._ask(ask))
+
+    async def send(self, request: schema.SendRequest) -> schema.Sent:
+        """Send a text: durable on this device when this returns."""
+
+        def ask(messaging: Messaging, now: Instant) -> tuple[AccountId, MessageId]:
+            account = _resolve(messaging, request.contact)
+            return account, messaging.send_text(account, request.text, now)
+
+        account, message_id = await self._ask(ask)
+        return schema.Sent(id=message_id.hex(), contact=views.display(account))
+
+    async def message(self, message_id: str) -> schema.Message:
+        """Return one message."""
+        wanted = _message_id(message_id)
+
+        def ask(messaging: Messaging, _now: Instant) -> schema.Message | None:
+            found = messaging.message(wanted)
+            return None if found is None else views.message_of(found.contact, found)
+
+        message = await self._ask(ask)
+        if message is None:
+            raise UsageError("there is no message of that id")
+        return message
+
+    async def history(
+        self, contact: str, limit: int, before_order: int | None
+    ) -> list[schema.Message]:
+        """Return a page of a conversation, oldest first."""
+
+        def ask(messaging: Messaging, _now: Instant) -> list[schema.Message]:
+            account = _resolve(messaging, contact)
+            page = messaging.history(account, limit, before_order)
+            return [views.message_of(account, view) for view in page]
+
+        return await self._ask(ask)
+
+    async def read(self, request: schema.ContactRequest) -> None:
+        """Note that the person has seen the conversation; sends read receipts."""
+        await self._change(request.contact, Messaging.mark_read)
+
+    async def chat(self, request: schema.ChatRequest) -> None:
+        """Open or close a conversation before a person."""
+        change = Messaging.open_chat if request.open else Messaging.close_chat
+        await self._change(request.contact, change)
+
+    async def typing(self, request: schema.ContactRequest) -> None:
+        """The person is writing (live, at most every ten seconds)."""
+        await self._change(request.contact, Messaging.typing)
+
+    async def diagnose(self) -> schema.Diagnosis:
+        """Check store, homes, keys, clock and quarantine."""
+
+        def ask(messaging: Messaging, _now: Instant) -> list[schema.Check]:
+            return checks_of(messaging.whoami(), messaging.diagnostics())
+
+        return schema.Diagnosis(checks=await self._ask(ask))
+
+    async def stop(self) -> None:
+        """Stop the node; returns when the answer may be sent."""
+        self._stop()
+
+    def events(self, after_seq: int | None) -> Feed:
+        """Subscribe to events after `after_seq` (None: from now on)."""
+        return self._hub.feed(after_seq)
+
+    async def _change(
+        self, contact: str, change: Callable[[Messaging, AccountId, Instant], None]
+    ) -> schema.Contact:
+        """Carry out a command that names one contact; return the contact as it is then."""
+
+        def ask(messaging: Messaging, now: Instant) -> ContactView:
+            account = _resolve(messaging, contact)
+            change(messaging, account, now)
+            return _contact(messaging, account)
+
+        return views.contact_of(await self._ask(ask))
+
+    async def _ask(self, question: Callable[[Messaging, Instant], ResultT]) -> ResultT:
+        """Run a function of messaging on the core's thread."""
+
+        def on_core(core: Any, now: Instant) -> ResultT:
+            assert isinstance(core, NodeCore)
+            return question(core.messaging(now), now)
+
+        return await asyncio.wrap_future(self._core.call(on_core))
+
+
+def _resolve(messaging: Messaging, contact: str) -> AccountId:
+    """Return the account of a contact named by name or account id.
+
+    Raises:
+        UnknownContactError: nobody, or more than one, is called so.
+    """
+    known = messaging.contacts()
+    try:
+        wanted = parse_display(contact)
+    except (MalformedError, UsageError):
+        matches = [view.account_id for view in known if view.name == contact]
+    else:
+        matches = [view.account_id for view in known if view.account_id == wanted]
+    if len(matches) > 1:
+        raise UnknownContactError("several contacts have this name: use the account id")
+    if not matches:
+        raise UnknownContactError("nobody is called that here")
+    return matches[0]
+
+
+def _contact(messaging: Messaging, account: AccountId) -> ContactView:
+    return next(view for view in messaging.contacts() if view.account_id == account)
+
+
+def _message_id(text: str) -> MessageId:
+    try:
+        raw = bytes.fromhex(text)
+    except ValueError:
+        raw = b""
+    if len(raw) != MESSAGE_ID_BYTES:
+        raise UsageError("a message id has 32 hexadecimal digits")
+    return MessageId(raw)

@@ -117,6 +117,14 @@ class RenameRequest(Record):
     name: Name
 
 
+class ReadRequest(Record):
+    """Say that the person has seen a conversation."""
+
+    contact: Annotated[str, Meta(min_length=1, max_length=200)]
+    up_to: Annotated[str, Meta(max_length=32)] = ""
+    """Id of the newest message that was seen; empty: all that there are."""
+
+
 class SendRequest(Record):
     """Send one text."""
 
@@ -136,6 +144,14 @@ class ChatRequest(Record):
 
     contact: Annotated[str, Meta(min_length=1, max_length=200)]
     open: bool
+
+
+class StopRequest(Record):
+    """Stop the node."""
+
+
+class Done(Record):
+    """It has been done; there is nothing to tell."""
 
 
 class Check(Record):
@@ -171,7 +187,13 @@ class Problem(Record):
     """Class name in the error tree."""
     sentence: str
     """What happened, what it means, what to do."""
+    detail: str
+    """The particulars of this case; may be empty."""
     exit_code: int
+    code: int = 0
+    """For `RefusedError`: the error code of `spec/registry.toml`; 0 otherwise."""
+    retry_after_ms: int = 0
+    """How long to wait before asking again, in milliseconds; 0 when not said."""
 
 
 EventKind = Literal[

@@ -65,7 +65,7 @@ class NodeService(Protocol):
             before_order: only messages with a smaller order; None: the newest page.
         """
 
-    async def read(self, request: schema.ContactRequest) -> None:
+    async def read(self, request: schema.ReadRequest) -> None:
         """Note that the person has seen the conversation; sends read receipts."""
 
     async def chat(self, request: schema.ChatRequest) -> None:

@@ -1,0 +1,100 @@
+"""The requests of the control contract as a table: where each goes and what it takes and gives.
+
+The ASGI app serves this table, the clients call it, and a test compares it with
+spec/control.md#requests. Reading is GET, changing is POST with a JSON object.
+"""
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from hark.control import schema
+from hark.wire.codec import JsonParser, Record
+
+TakenT = TypeVar("TakenT", bound=Record)
+GivenT = TypeVar("GivenT")
+
+MAX_BODY_BYTES = 256 * 1024
+"""Largest request body. The longest text is 60,000 bytes, which JSON escapes to six times as
+much at worst; 256 KiB holds any text that people write and stops a runaway program."""
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+"""Largest answer that a client reads: a page of history of 1,000 of the longest texts."""
+EVENTS_PATH = "/v1/events"
+"""`WebSocket /v1/events?after=SEQ&run=RUN`."""
+RUN_HEADER = "hark-run"
+"""In the answer to the WebSocket handshake: names the run of the node whose numbers follow."""
+
+
+@dataclass(frozen=True)
+class Ask(Generic[GivenT]):
+    """A request without a body (GET)."""
+
+    path: str
+    """May hold one `{parameter}`."""
+    gives: JsonParser[GivenT]
+    given_type: str
+    """Name of what it gives, as spec/control.md writes it."""
+
+
+@dataclass(frozen=True)
+class Order(Generic[TakenT, GivenT]):
+    """A request with a JSON object as body (POST)."""
+
+    path: str
+    takes: type[TakenT]
+    gives: JsonParser[GivenT]
+    given_type: str
+
+
+def _ask(path: str, gives: type[GivenT]) -> Ask[GivenT]:
+    return Ask(path, JsonParser(gives), gives.__name__)
+
+
+def _order(path: str, takes: type[TakenT], gives: type[GivenT]) -> Order[TakenT, GivenT]:
+    return Order(path, takes, JsonParser(gives), gives.__name__)
+
+
+def _ask_list(path: str, item: type[GivenT]) -> Ask[list[GivenT]]:
+    return Ask(path, JsonParser(list[item]), f"list of {item.__name__}")  # type: ignore[valid-type]
+
+
+STATUS = _ask("/v1/status", schema.Status)
+WHOAMI = _ask("/v1/account", schema.Account)
+CONTACTS = _ask_list("/v1/contacts", schema.Contact)
+MESSAGE = _ask("/v1/messages/{message_id}", schema.Message)
+HISTORY = _ask_list("/v1/history", schema.Message)
+DIAGNOSE = _ask("/v1/diagnosis", schema.Diagnosis)
+
+INVITE = _order("/v1/invitations", schema.InviteRequest, schema.Invitation)
+ADD = _order("/v1/contacts", schema.AddRequest, schema.Contact)
+ACCEPT = _order("/v1/contacts/accept", schema.ContactRequest, schema.Contact)
+BLOCK = _order("/v1/contacts/block", schema.ContactRequest, schema.Contact)
+VERIFY = _order("/v1/contacts/verify", schema.ContactRequest, schema.Contact)
+RENAME = _order("/v1/contacts/rename", schema.RenameRequest, schema.Contact)
+SEND = _order("/v1/messages", schema.SendRequest, schema.Sent)
+READ = _order("/v1/read", schema.ReadRequest, schema.Done)
+CHAT = _order("/v1/chat", schema.ChatRequest, schema.Done)
+TYPING = _order("/v1/typing", schema.ContactRequest, schema.Done)
+STOP = _order("/v1/stop", schema.StopRequest, schema.Done)
+
+ASKS = {
+    "status": STATUS,
+    "whoami": WHOAMI,
+    "contacts": CONTACTS,
+    "message": MESSAGE,
+    "history": HISTORY,
+    "diagnose": DIAGNOSE,
+}
+ORDERS = {
+    "invite": INVITE,
+    "add": ADD,
+    "accept": ACCEPT,
+    "block": BLOCK,
+    "verify": VERIFY,
+    "rename": RENAME,
+    "send": SEND,
+    "read": READ,
+    "chat": CHAT,
+    "typing": TYPING,
+    "stop": STOP,
+}
+"""By the name of the method of `hark.control.service.NodeService` that answers."""

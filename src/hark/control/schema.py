@@ -7,9 +7,7 @@ minor version, so clients built on other parsers must ignore what they do not kn
 
 from typing import Annotated, Literal
 
-from msgspec import Meta
-
-from hark.wire.codec import Record
+from hark.wire.codec import Meta, Record
 
 CONTROL_VERSION = 1
 """Major version of the contract; part of every path (`/v1/…`)."""

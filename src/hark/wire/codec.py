@@ -17,6 +17,9 @@ from hark.errors import MalformedError
 
 T = TypeVar("T")
 
+Meta = msgspec.Meta
+"""Bounds of a field, inside `Annotated`; here for packages that must not know `msgspec`."""
+
 
 # The decorator tells type checkers that subclasses are frozen too.
 @dataclass_transform(frozen_default=True)

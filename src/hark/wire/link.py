@@ -39,6 +39,12 @@ class Hello(Message, tag=1):
     """Window over which a node spreads its next reconnect, from the supernode's load."""
 
 
+class HelloVersion(Message, tag=1, forbid_unknown_fields=False):
+    """The part of a `Hello` that every version of the protocol begins with."""
+
+    protocol_version: Annotated[int, Meta(ge=1, le=65535)]
+
+
 class Login(Message, tag=2):
     """Node: prove the owner key of one mailbox of this home.
 
@@ -165,3 +171,4 @@ SupernodeFrame = (
 
 NODE_FRAME_PARSER: Parser[NodeFrame] = Parser(NodeFrame)
 SUPERNODE_FRAME_PARSER: Parser[SupernodeFrame] = Parser(SupernodeFrame)
+HELLO_VERSION_PARSER: Parser[HelloVersion] = Parser(HelloVersion)

@@ -58,7 +58,8 @@ class InvitationPass(Message, tag=2):
 
 class Stamp(Message, tag=3):
     """Admission by work: `SHA-256(label ‖ challenge ‖ mailbox ‖ subject hash ‖ nonce)` has
-    the leading zero bits that the challenge asked for (`hark.overlay.mailbox.stamps`)."""
+    the leading zero bits that the challenge asked for (`hark.overlay.mailbox.stamps`).
+    """
 
     challenge: Bytes32
     nonce: Annotated[bytes, Meta(min_length=8, max_length=8)]

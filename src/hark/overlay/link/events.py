@@ -11,7 +11,6 @@ from hark.wire.error_codes import ErrorCode
 from hark.wire.ids import MailboxId
 from hark.wire.mailbox import MailboxAnswer, MailboxRequest
 
-
 # Inputs: what the driver tells the machine.
 
 

@@ -2,7 +2,7 @@
 #
 #   make run      set up, then show two people and a supernode at work (ARGS=--json: for programs)
 #   make check    before every commit: format, lint, types, layers, quick tests; under a minute
-#   make test     everything; what needs root is left out without root, and named
+#   make test     every test; what needs root is left out without root, and named
 #   make bench    the benchmarks
 #   make lock     write requirements/*.lock anew (ARGS=--upgrade: with the newest versions)
 
@@ -33,7 +33,7 @@ lint: setup-test
 check: lint
 	$(PYTHON) -m pytest -m "not slow" tests/unit tests/spec tests/sim $(ARGS)
 
-test: lint
+test: setup-test
 	$(PYTHON) -m pytest --hypothesis-profile=ci tests $(ARGS)
 
 bench: setup-test

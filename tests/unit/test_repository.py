@@ -4,6 +4,7 @@ import ast
 import os
 import re
 import subprocess
+import sys
 import tomllib
 import zipfile
 from pathlib import Path
@@ -104,6 +105,14 @@ def test_every_module_says_what_it_is() -> None:
         if module.read_text().strip() and not ast.get_docstring(ast.parse(module.read_text()))
     ]
     assert silent == []
+
+
+def test_the_layers_hold() -> None:
+    # What a supernode cannot contain is a claim, so the tests carry it as well as the linter.
+    linter = Path(sys.executable).with_name("lint-imports")
+    command = [linter, "--no-logo", "--no-cache"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 def test_only_hark_is_shipped(tmp_path: Path) -> None:

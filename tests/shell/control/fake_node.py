@@ -1,0 +1,176 @@
+"""A node without keys or network, for tests of the control contract."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from hark.control import schema
+from hark.errors import (
+    ContactUnverifiedError,
+    MessageTooLongError,
+    RefusedError,
+    UnknownContactError,
+)
+
+BOB = "hark1bob"
+
+
+class FakeFeed:
+    def __init__(self, node: "FakeNode", position: int) -> None:
+        self._node = node
+        self._position = position
+        self.closed = False
+
+    async def next(self) -> schema.Event:
+        while self._position >= len(self._node.published):
+            await self._node.news.wait()
+        self._position += 1
+        return self._node.published[self._position - 1]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class FakeNode:
+    """Implements `NodeService` from what it is given."""
+
+    started_unix_ms: int = 1_000
+    talk: list[schema.Message] = field(default_factory=list)
+    """The conversation with Bob."""
+    unread: list[str] = field(default_factory=list)
+    published: list[schema.Event] = field(default_factory=list)
+    feeds: list[FakeFeed] = field(default_factory=list)
+    trust: str = "unverified"
+    calls: list[str] = field(default_factory=list)
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def publish(self, kind: schema.EventKind, message: schema.Message | None = None) -> None:
+        seq = len(self.published) + 1
+        self.published.append(
+            schema.Event(seq=seq, kind=kind, contact=BOB, message=message, change="verified")
+        )
+        self.news.set()
+        self.news = asyncio.Event()
+
+    def receive(self, text: str) -> None:
+        """Take a message from Bob."""
+        message = message_of(len(self.talk) + 1, text, outgoing=False)
+        self.talk.append(message)
+        self.unread.append(message.id)
+        self.publish("message", message)
+
+    def _bob(self, name: str) -> schema.Contact:
+        if name not in {BOB, "bob"}:
+            raise UnknownContactError("nobody is called that here")
+        return schema.Contact(
+            account=BOB,
+            name="bob",
+            status="accepted",
+            trust=self.trust,
+            safety_number=" ".join(["12345"] * 12),
+            emoji=["cat"] * 7,
+            devices=1,
+            unread=len(self.unread),
+            last_unix_ms=0,
+        )
+
+    async def status(self) -> schema.Status:
+        return schema.Status(
+            version="0",
+            control_version=1,
+            pid=1,
+            profile="test",
+            data_dir="/nowhere",
+            started_unix_ms=self.started_unix_ms,
+        )
+
+    async def whoami(self) -> schema.Account:
+        return schema.Account(
+            account="hark1alice",
+            name="Alice",
+            device="00" * 16,
+            epoch=0,
+            chain_seq=1,
+            homes=[],
+            link="hark:test",
+        )
+
+    async def contacts(self) -> list[schema.Contact]:
+        return [self._bob("bob")]
+
+    async def invite(self) -> schema.Invitation:
+        raise RefusedError("too many", code=12, retry_after_ms=3_000)
+
+    async def add(self, request: schema.AddRequest) -> schema.Contact:
+        return self._bob("bob")
+
+    async def accept(self, request: schema.ContactRequest) -> schema.Contact:
+        return self._bob(request.contact)
+
+    async def block(self, request: schema.ContactRequest) -> schema.Contact:
+        raise RuntimeError("secret content of a bug")
+
+    async def verify(self, request: schema.ContactRequest) -> schema.Contact:
+        self.trust = "verified"
+        return self._bob(request.contact)
+
+    async def rename(self, request: schema.RenameRequest) -> schema.Contact:
+        return self._bob(request.contact)
+
+    async def send(self, request: schema.SendRequest) -> schema.Sent:
+        self._bob(request.contact)
+        if request.text == "unverified":
+            raise ContactUnverifiedError
+        if len(request.text.encode()) > schema.MAX_TEXT_BYTES:
+            raise MessageTooLongError
+        message = message_of(len(self.talk) + 1, request.text, outgoing=True)
+        self.talk.append(message)
+        return schema.Sent(id=message.id, contact=BOB)
+
+    async def message(self, message_id: str) -> schema.Message:
+        return next(message for message in self.talk if message.id == message_id)
+
+    async def history(
+        self, contact: str, limit: int, before_order: int | None
+    ) -> list[schema.Message]:
+        self._bob(contact)
+        before = before_order or 2**60
+        return [message for message in self.talk if message.order < before][-limit:]
+
+    async def read(self, request: schema.ReadRequest) -> None:
+        self._bob(request.contact)
+        place = self.unread.index(request.up_to) if request.up_to in self.unread else -1
+        self.unread = self.unread[place + 1 :] if request.up_to else []
+
+    async def chat(self, request: schema.ChatRequest) -> None:
+        self.calls.append(f"chat {request.contact} {request.open}")
+
+    async def typing(self, request: schema.ContactRequest) -> None:
+        self.calls.append(f"typing {request.contact}")
+
+    async def diagnose(self) -> schema.Diagnosis:
+        return schema.Diagnosis(checks=[schema.Check(name="store", ok=True, sentence="fine")])
+
+    async def stop(self) -> None:
+        self.stopped.set()
+
+    def events(self, after_seq: int | None) -> FakeFeed:
+        feed = FakeFeed(self, len(self.published) if after_seq is None else after_seq)
+        self.feeds.append(feed)
+        return feed
+
+
+def message_of(order: int, text: str, *, outgoing: bool) -> schema.Message:
+    """Return a message of the conversation with Bob."""
+    return schema.Message(
+        id=f"{order:032x}",
+        contact=BOB,
+        outgoing=outgoing,
+        text=text,
+        sent_unix_ms=order,
+        order=order,
+        state="waiting" if outgoing else "received",
+        held_by=0,
+        cause="none",
+    )

@@ -163,16 +163,16 @@ class SqliteMailboxTransaction:
         self._execute("DELETE FROM mailbox WHERE mailbox = ?", (mailbox,))
         self._touched.pop(mailbox, None)
 
-    def holds(self, mailbox: MailboxId, envelope_hash: bytes) -> bool:
-        """Whether an envelope of this hash is held in the mailbox."""
+    def held_until(self, mailbox: MailboxId, envelope_hash: bytes) -> int | None:
+        """Return when the held envelope of this hash expires (Unix ms), or None."""
         touched = self._touch(mailbox)
         if touched is None:
-            return False
+            return None
         found = self._execute(
-            "SELECT 1 FROM envelope WHERE mailbox_id = ? AND envelope_hash = ?",
+            "SELECT expires_unix_ms FROM envelope WHERE mailbox_id = ? AND envelope_hash = ?",
             (touched.row_id, envelope_hash),
         ).fetchone()
-        return found is not None
+        return None if found is None else int(found[0])
 
     def insert_envelope(
         self,

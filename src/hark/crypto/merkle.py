@@ -47,6 +47,26 @@ def inclusion_path(leaves: Sequence[bytes], index: int) -> list[bytes]:
     return path
 
 
+def root_and_paths(leaves: Sequence[bytes]) -> tuple[bytes, list[list[bytes]]]:
+    """Return the root over `leaves`, at least one, and the inclusion path of each.
+
+    The same values as `tree_root` and `inclusion_path`, with every node hashed once only.
+    """
+    levels = [[leaf_hash(leaf) for leaf in leaves]]
+    while len(levels[-1]) > 1:
+        levels.append(_next_level(levels[-1]))
+    paths: list[list[bytes]] = []
+    for leaf_index in range(len(leaves)):
+        index, path = leaf_index, []
+        for level in levels[:-1]:
+            sibling = index ^ 1
+            if sibling < len(level):
+                path.append(level[sibling])
+            index //= 2
+        paths.append(path)
+    return levels[-1][0], paths
+
+
 def root_from_path(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes:
     """Return the root to which `path` leads from entry `leaf`.
 
@@ -95,8 +115,8 @@ def _root_from_leaf_hash(
 ) -> bytes:
     if not 0 <= index < size <= MAX_TREE_SIZE:
         raise ForgedError("no such entry in a tree of this size")
-    if any(len(sibling) != HASH_BYTES for sibling in path):
-        raise ForgedError("an inclusion path holds something that is not a hash")
+    if any(len(one) != HASH_BYTES for one in (hashed_leaf, *path)):
+        raise ForgedError("an inclusion proof holds something that is not a hash")
     node, last = hashed_leaf, size - 1
     for sibling in path:
         if last == 0:

@@ -266,7 +266,7 @@ class LinkServer:
         self._effects.append(Asked(self.link, ask.request_id, request))
 
     def _on_ack(self, ack: wire.Ack, now: Instant) -> None:
-        # Nothing is pushed, so nothing can be acknowledged, before the log-in was answered.
+        # Nothing is pushed, so nothing can be acknowledged, before there was a log-in.
         if ack.mailbox not in self._mailboxes:
             self.end(ErrorCode.MALFORMED)
         elif not self._spend(COST_SMALL, now):
@@ -275,37 +275,32 @@ class LinkServer:
             self._effects.append(Acked(self.link, MailboxId(ack.mailbox), ack.sequences))
 
     def _on_login(self, login: wire.Login, now: Instant) -> None:
-        mailboxes = self._mailboxes
-        full = len(mailboxes) >= MAX_MAILBOXES_PER_LINK and login.mailbox not in mailboxes
+        known = login.mailbox in self._mailboxes
+        full = len(self._mailboxes) >= MAX_MAILBOXES_PER_LINK and not known
         if full or not self._spend(COST_LOGIN, now):
             self._refuse_login(login, ErrorCode.RATE_LIMITED, self._wait_ms(COST_LOGIN))
             return
         try:
             check_login(
-                login,
-                certificate_hash=self._shared.certificate_hash,
-                nonce=self._nonce,
+                login, certificate_hash=self._shared.certificate_hash, nonce=self._nonce
             )
         except ForgedError:
             self._refuse_login(login, ErrorCode.LOGIN_INVALID, 0)
             return
+        if not known:
+            self._mailboxes = (*self._mailboxes, login.mailbox)
         self._known_to_service = True
+        mailbox = MailboxId(login.mailbox)
         self._effects.append(
-            Attach(
-                self.link,
-                MailboxId(login.mailbox),
-                login.owner_key,
-                login.generation,
-                login.instance,
-            )
+            Attach(self.link, mailbox, login.owner_key, login.generation, login.instance)
         )
 
     def _refuse_login(self, login: wire.Login, code: ErrorCode, retry_after_ms: int) -> None:
         self._send(wire.LoginResult(login.mailbox, code, 0, retry_after_ms))
 
     def _on_attached(self, mailbox: MailboxId, code: ErrorCode) -> None:
-        if code is ErrorCode.NONE and mailbox not in self._mailboxes:
-            self._mailboxes = (*self._mailboxes, mailbox)
+        if code is not ErrorCode.NONE:
+            self._mailboxes = tuple(other for other in self._mailboxes if other != mailbox)
 
     # Small things.
 

@@ -132,11 +132,5 @@ class PrekeysRunLow:
 
 
 ServiceOutput = (
-    Attached
-    | Superseded
-    | Answered
-    | Deliver
-    | LiveAnswered
-    | LiveDelivered
-    | PrekeysRunLow
+    Attached | Superseded | Answered | Deliver | LiveAnswered | LiveDelivered | PrekeysRunLow
 )

@@ -85,11 +85,11 @@ def _nothing() -> None:
     return None
 
 
-class SimMailboxStore:
+class MemoryMailboxStore:
     """A `MailboxStore` over a `MailboxDisk`.
 
     Args:
-        disk: committed state; shared with the stores before and after a crash.
+        disk: committed state; shared with the stores before and after a crash. None: empty.
         before_commit: called when a transaction is about to become durable; what it raises
             undoes the transaction.
         after_commit: called when it has; what it raises changes nothing on the disk.
@@ -97,26 +97,26 @@ class SimMailboxStore:
 
     def __init__(
         self,
-        disk: MailboxDisk,
+        disk: MailboxDisk | None = None,
         *,
         before_commit: Callable[[], None] = _nothing,
         after_commit: Callable[[], None] = _nothing,
     ) -> None:
-        self._disk = disk
+        self.disk = MailboxDisk() if disk is None else disk
         self.before_commit = before_commit
         self.after_commit = after_commit
 
     @contextmanager
-    def transaction(self) -> "Iterator[SimMailboxTransaction]":
+    def transaction(self) -> "Iterator[MemoryMailboxTransaction]":
         """Open a transaction (`MailboxStore.transaction`)."""
-        transaction = SimMailboxTransaction(self._disk)
+        transaction = MemoryMailboxTransaction(self.disk)
         yield transaction
         self.before_commit()
         transaction.write_to_disk()
         self.after_commit()
 
 
-class SimMailboxTransaction:
+class MemoryMailboxTransaction:
     """Reads and writes of one transaction (`MailboxTransaction`)."""
 
     def __init__(self, disk: MailboxDisk) -> None:

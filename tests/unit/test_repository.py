@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from flit_core import wheel
 
+import hark
+
 REPOSITORY = Path(__file__).parents[2]
 SOURCE = REPOSITORY / "src"
 PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
@@ -119,8 +121,7 @@ def test_only_hark_is_shipped(tmp_path: Path) -> None:
     built = wheel.make_wheel_in(REPOSITORY / "pyproject.toml", tmp_path)
     with zipfile.ZipFile(built.file) as archive:
         roots = {name.partition("/")[0] for name in archive.namelist()}
-    version = PYPROJECT["project"]["version"]
-    assert roots == {"hark", f"hark-{version}.dist-info"}
+    assert roots == {"hark", f"hark-{hark.__version__}.dist-info"}
 
 
 def test_the_licence_is_there_and_is_the_one_named() -> None:

@@ -226,6 +226,10 @@ class EventStream:
         except ConnectionClosed as error:
             raise NodeNotRunningError("it has stopped") from error
 
+    def close(self) -> None:
+        """End the stream, from any thread: a waiting `next` raises `NodeNotRunningError`."""
+        self._websocket.close()
+
 
 def parse_answer(gives: JsonParser[GivenT], status: int, body: bytes) -> GivenT:
     """Return what an answer holds.

@@ -1,6 +1,7 @@
 """The requests of the control contract as a table: where each goes and what it takes and gives.
 
-The ASGI app serves this table, the clients call it, and a test compares it with
+Each constant is called as the method of `hark.control.service.NodeService` that answers. The
+ASGI app serves this table, the clients call it, and a test compares it with
 spec/control.md#requests. Reading is GET, changing is POST with a JSON object.
 """
 
@@ -75,26 +76,3 @@ READ = _order("/v1/read", schema.ReadRequest, schema.Done)
 CHAT = _order("/v1/chat", schema.ChatRequest, schema.Done)
 TYPING = _order("/v1/typing", schema.ContactRequest, schema.Done)
 STOP = _order("/v1/stop", schema.StopRequest, schema.Done)
-
-ASKS = {
-    "status": STATUS,
-    "whoami": WHOAMI,
-    "contacts": CONTACTS,
-    "message": MESSAGE,
-    "history": HISTORY,
-    "diagnose": DIAGNOSE,
-}
-ORDERS = {
-    "invite": INVITE,
-    "add": ADD,
-    "accept": ACCEPT,
-    "block": BLOCK,
-    "verify": VERIFY,
-    "rename": RENAME,
-    "send": SEND,
-    "read": READ,
-    "chat": CHAT,
-    "typing": TYPING,
-    "stop": STOP,
-}
-"""By the name of the method of `hark.control.service.NodeService` that answers."""

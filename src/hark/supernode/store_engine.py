@@ -1,0 +1,137 @@
+"""The store and the mailbox service together, and their housekeeping, without threads.
+
+Housekeeping: a sweep deletes what has expired; a checkpoint empties the `-wal`, which holds
+images of deleted envelopes until then. A checkpoint comes a minute after a change at most,
+so *deleted* is true on the disk a minute later, and at once after a sweep that deleted.
+"""
+
+import logging
+
+from hark.errors import DiskFullError, StoreError
+from hark.machine import Instant
+from hark.overlay.mailbox.events import (
+    Asked,
+    Attach,
+    Detach,
+    LinkRef,
+    LiveAsked,
+    ServiceInput,
+    ServiceOutput,
+)
+from hark.overlay.mailbox.service import MailboxService
+from hark.runtime.clock import unix_ms_at
+from hark.supernode.counters import Counters
+from hark.supernode.logs import where
+from hark.supernode.storage.sqlite import SqliteMailboxStore
+
+log = logging.getLogger(__name__)
+
+SWEEP_INTERVAL_S = 10 * 60.0
+"""Between two sweeps. Lives are counted in days; ten minutes more are nothing."""
+CHECKPOINT_INTERVAL_S = 60.0
+"""From a change to the emptying of the `-wal`, at most. The design asks for an hour."""
+
+WORKER_SHIFT = 32
+"""A link's number holds the index of its worker above this bit (`LinkRef`)."""
+
+
+class StoreEngine:
+    """Applies batches, sweeps and checkpoints. Used by one thread.
+
+    Args:
+        store: open, of this thread.
+        service: over that store.
+        counters: of this thread.
+        now: the present moment.
+    """
+
+    def __init__(
+        self,
+        store: SqliteMailboxStore,
+        service: MailboxService,
+        counters: Counters,
+        now: Instant,
+    ) -> None:
+        self._store = store
+        self._service = service
+        self._counters = counters
+        self._links: dict[int, set[LinkRef]] = {}
+        self._sweep_due = now
+        self._checkpoint_due: Instant | None = None
+
+    def apply(self, batch: list[ServiceInput], now: Instant) -> list[ServiceOutput]:
+        """Apply a batch with one commit and return what follows, after that commit."""
+        for item in batch:
+            self._note_link(item)
+        outputs = self._service.apply(batch, now, unix_ms_at(now))
+        self._look_at_faults()
+        self._counters.add("store_batches")
+        self._counters.add("store_inputs", len(batch))
+        self._changed(now)
+        return outputs
+
+    def forget_worker(self, worker_index: int, now: Instant) -> list[ServiceOutput]:
+        """Detach all links of a worker that is gone."""
+        links = self._links.pop(worker_index, set())
+        return self.apply([Detach(link) for link in sorted(links)], now) if links else []
+
+    def handle_deadline(self, now: Instant) -> None:
+        """Sweep and checkpoint when it is time."""
+        if now >= self._sweep_due:
+            self._sweep(now)
+        if self._checkpoint_due is not None and now >= self._checkpoint_due:
+            self._checkpoint(now)
+
+    def deadline(self) -> Instant:
+        """Return when `handle_deadline` is due."""
+        if self._checkpoint_due is None:
+            return self._sweep_due
+        return min(self._sweep_due, self._checkpoint_due)
+
+    def close(self) -> None:
+        """Empty the `-wal` and close the store."""
+        self._store.close()
+
+    def _sweep(self, now: Instant) -> None:
+        self._sweep_due = Instant(now + SWEEP_INTERVAL_S)
+        try:
+            swept = self._service.sweep(unix_ms_at(now))
+        except DiskFullError as error:
+            self._report(error)
+            return
+        self._counters.add("swept_mailboxes", swept.mailbox_count)
+        self._counters.add("swept_envelopes", swept.envelope_count)
+        if swept.mailbox_count or swept.envelope_count or swept.pass_count:
+            self._store.give_back_room()
+            self._checkpoint(now)
+
+    def _checkpoint(self, now: Instant) -> None:
+        done = self._store.checkpoint()
+        self._checkpoint_due = None if done else Instant(now + CHECKPOINT_INTERVAL_S)
+        self._counters.add("checkpoints")
+
+    def _look_at_faults(self) -> None:
+        """Report what the service could not do.
+
+        Raises:
+            StoreError: the database is damaged. Going on could promise what is not kept.
+        """
+        for fault in self._service.take_faults():
+            if isinstance(fault, StoreError):
+                raise fault
+            self._report(fault)
+
+    def _report(self, fault: Exception) -> None:
+        self._counters.add("store_faults")
+        log.error("the store: %s", where(fault))
+
+    def _changed(self, now: Instant) -> None:
+        if self._checkpoint_due is None:
+            self._checkpoint_due = Instant(now + CHECKPOINT_INTERVAL_S)
+
+    def _note_link(self, item: ServiceInput) -> None:
+        link = item.link
+        if isinstance(item, Detach):
+            self._links.get(link >> WORKER_SHIFT, set()).discard(link)
+        elif isinstance(item, Attach | Asked | LiveAsked):
+            self._links.setdefault(link >> WORKER_SHIFT, set()).add(link)

@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hark.overlay.mailbox.store import BundleRow, HeldEnvelope, MailboxRow, Swept
+from hark.supernode.declarations import DATABASE_FILE
 from hark.supernode.storage.database import as_store_errors, open_database
 from hark.wire.ids import MailboxId
-
-DATABASE_NAME = "mailboxes.sqlite"
 
 _MAILBOX_COLUMNS = (
     "id, mailbox, kind, owner_key, token_hash, generation, instance, expires_unix_ms,"
@@ -35,7 +34,7 @@ class SqliteMailboxStore:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._connection = open_database(directory / DATABASE_NAME)
+        self._connection = open_database(directory / DATABASE_FILE)
 
     @contextmanager
     def transaction(self) -> "Iterator[SqliteMailboxTransaction]":

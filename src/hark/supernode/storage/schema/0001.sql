@@ -1,5 +1,6 @@
 -- The mailboxes of a supernode. What each column is for, who can read it and until when stands
--- in hark/supernode/inventory.py; a column that is not declared there stops the program.
+-- in hark/supernode/declarations.py; a column that is not declared there fails a test and the
+-- inventory.
 
 CREATE TABLE mailbox (
     id INTEGER PRIMARY KEY,

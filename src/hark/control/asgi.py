@@ -53,8 +53,7 @@ def control_app(service: NodeService) -> Starlette:
             limit = DEFAULT_HISTORY
         if not 1 <= limit <= MAX_HISTORY:
             raise UsageError(f"the limit is not a number from 1 to {MAX_HISTORY}")
-        before = _number(query.get("before_order"), "before_order")
-        return _answer(await service.history(contact, limit, before))
+        return _answer(await service.history(contact, limit, query.get("before")))
 
     async def message(request: Request) -> Response:
         return _answer(await service.message(str(request.path_params["message_id"])))

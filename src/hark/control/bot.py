@@ -111,12 +111,12 @@ class Bot:
         await self._order(routes.READ, schema.ReadRequest(contact=contact, up_to=up_to))
 
     async def history(
-        self, contact: str, *, limit: int = PAGE_COUNT, before_order: int | None = None
+        self, contact: str, *, limit: int = PAGE_COUNT, before: str | None = None
     ) -> list[schema.Message]:
-        """Return a page of a conversation, oldest first, of messages before an order."""
+        """Return a page of a conversation, oldest first, up to before a message."""
         query = {"contact": contact, "limit": str(limit)}
-        if before_order is not None:
-            query["before_order"] = str(before_order)
+        if before is not None:
+            query["before"] = before
         return await self._ask(routes.HISTORY, query)
 
     async def messages(self) -> AsyncIterator[schema.Message]:
@@ -181,12 +181,12 @@ class Bot:
     async def _unread(self, contact: schema.Contact) -> list[schema.Message]:
         """Return the unread messages of one contact, oldest first."""
         found: list[schema.Message] = []
-        before: int | None = None
+        before: str | None = None
         while len(found) < contact.unread:
-            page = await self.history(contact.account, before_order=before)
+            page = await self.history(contact.account, before=before)
             if not page:
                 break
-            before = page[0].order
+            before = page[0].id
             found = [message for message in page if not message.outgoing] + found
         return found[-contact.unread :]
 

@@ -115,18 +115,18 @@ class Client:
         contact: str,
         *,
         limit: int = schema.MAX_HISTORY,
-        before_order: int | None = None,
+        before: str | None = None,
     ) -> list[schema.Message]:
         """Return a page of a conversation, oldest first.
 
         Args:
             contact: name or account id.
             limit: how many messages at most, 1..1000.
-            before_order: only messages with a smaller order; None: the newest page.
+            before: id of a message: only those that stand before it; None: the newest page.
         """
         query = {"contact": contact, "limit": str(limit)}
-        if before_order is not None:
-            query["before_order"] = str(before_order)
+        if before is not None:
+            query["before"] = before
         return self._ask(routes.HISTORY, query)
 
     def read(self, contact: str, *, up_to: str = "") -> None:

@@ -5,7 +5,7 @@ for each connection which user opened it; another one is cut off before a byte i
 
 Uvicorn's protocols do the HTTP and WebSocket work; its server does not run, since its main
 loop wakes ten times a second and an idle node must not wake at all
-(docs/decisions/quiet-control-server.md). Between requests nothing here has a timer.
+(docs/decisions/0005-quiet-control-server.md). Between requests nothing here has a timer.
 """
 
 import asyncio

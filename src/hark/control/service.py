@@ -55,14 +55,16 @@ class NodeService(Protocol):
         """Return one message."""
 
     async def history(
-        self, contact: str, limit: int, before_order: int | None
+        self, contact: str, limit: int, before: str | None
     ) -> list[schema.Message]:
         """Return a page of a conversation, oldest first.
 
         Args:
             contact: name or account id.
             limit: how many messages at most, 1..MAX_HISTORY.
-            before_order: only messages with a smaller order; None: the newest page.
+            before: id of a message of this conversation: only those that stand before it;
+                None: the newest page. (Two messages may share an order number, so a number
+                would lose one at the edge of a page.)
         """
 
     async def read(self, request: schema.ReadRequest) -> None:

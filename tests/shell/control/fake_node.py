@@ -132,11 +132,12 @@ class FakeNode:
         return next(message for message in self.talk if message.id == message_id)
 
     async def history(
-        self, contact: str, limit: int, before_order: int | None
+        self, contact: str, limit: int, before: str | None
     ) -> list[schema.Message]:
         self._bob(contact)
-        before = before_order or 2**60
-        return [message for message in self.talk if message.order < before][-limit:]
+        ids = [message.id for message in self.talk]
+        end = len(ids) if before is None else ids.index(before)
+        return self.talk[:end][-limit:]
 
     async def read(self, request: schema.ReadRequest) -> None:
         self._bob(request.contact)

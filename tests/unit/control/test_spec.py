@@ -66,7 +66,7 @@ def test_the_table_of_requests_is_the_table_of_routes() -> None:
     listed = {}
     for name, request, takes, gives, _meaning in rows("Requests"):
         listed[words(name)[0]] = (words(request)[0], words(takes), gives.replace("`", ""))
-    query = {"history": ["contact", "limit", "before_order"]}
+    query = {"history": ["contact", "limit", "before"]}
     served = {}
     for constant, route in vars(routes).items():
         name = constant.lower()

@@ -10,6 +10,8 @@ loop wakes ten times a second and an idle node must not wake at all
 
 import asyncio
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from starlette.applications import Starlette
 from uvicorn import Config
@@ -57,6 +59,18 @@ class ControlServer:
         self._server = await loop.create_unix_server(
             self._protocol, sock=listener, backlog=BACKLOG
         )
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
 
     async def close(self) -> None:
         """Stop listening, let requests under way end, and remove the socket."""

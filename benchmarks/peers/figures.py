@@ -1,0 +1,54 @@
+"""What is measured of a server, ours or a peer's, and how it is read from the kernel."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much load one server gets. The same for every server of a run."""
+
+    base_client_count: int
+    """Clients before memory is first read: they warm the server up."""
+    client_count: int
+    """Clients when memory is read again. All stay connected."""
+    sender_count: int
+    """Clients that send, each to another client that does not."""
+    window_count: int
+    """Messages that a sender has on the way at most."""
+    message_count: int
+    """Messages of one sample."""
+    sample_count: int
+    body_bytes: int
+    """Length of one message's body: a sealed envelope of the smallest size."""
+    settle_s: float
+    """Silence before memory is read, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What one server showed under a `Plan`. Lists hold raw samples, in order."""
+
+    bytes_per_client: float
+    """Growth of the resident memory per client between the two readings."""
+    log_ins_per_cpu_s: list[float]
+    messages_per_cpu_s: list[float]
+    messages_per_s: list[float]
+    """By the wall clock, with the load generator on the same machine: no goal, for the reader
+    to see how busy the machine was."""
+
+
+def cpu_s(pid: int) -> float:
+    """Return the processor time of a process so far (user and system), in seconds."""
+    # The name in the second field may hold spaces and brackets.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_bytes(pid: int) -> int:
+    """Return the resident memory of a process, in bytes. Kernel memory is not in it."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise ProcessLookupError(pid)

@@ -38,7 +38,8 @@ def run(arguments: list[str]) -> int:
     """Run `hark`; return the exit code. Errors have been shown as sentences."""
     if arguments[:1] == ["supernode"]:
         # Another program: it does not contain the parts that read messages.
-        program = [sys.executable, "-m", "hark.supernode", *arguments[1:]]
+        rest = arguments[1:] or ["run"]
+        program = [sys.executable, "-m", "hark.supernode", *rest]
         os.execv(sys.executable, program)  # noqa: S606 (no shell is wanted)
     options = GlobalOptions()
     try:

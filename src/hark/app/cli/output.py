@@ -38,6 +38,11 @@ def print_json(value: object) -> None:
     print(json.dumps(json.loads(encode_json(value)), indent=2))
 
 
+def print_values(**values: str) -> None:
+    """Print an object of texts as JSON in ASCII."""
+    print(json.dumps(values, indent=2))
+
+
 def complain(sentence: str) -> None:
     """Print a sentence for a person to the standard error."""
     print(f"hark: {sentence}", file=sys.stderr)

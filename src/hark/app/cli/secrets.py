@@ -7,6 +7,8 @@ read.
 import getpass
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from hark.errors import ConfigurationError, UsageError
@@ -63,18 +65,28 @@ def read_secret(file: Path) -> str:
     return text
 
 
-def write_secret(file: Path, text: str) -> None:
-    """Write a new file that only its owner can read (0600). Never overwrites one.
+@contextmanager
+def new_secret_file(file: Path | None) -> Iterator[Callable[[str], object]]:
+    """Make a new file that only its owner can read (0600); give what writes into it.
+
+    When the `with` fails, the file is removed. Without a file nothing is written.
 
     Raises:
-        ConfigurationError: it exists already or cannot be written.
+        ConfigurationError: it exists already or cannot be made; none is ever overwritten.
     """
+    if file is None:
+        yield lambda _text: None
+        return
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise ConfigurationError(f"the file {file.name} cannot be made") from error
-    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-        opened.write(text)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+            yield opened.write
+    except BaseException:
+        file.unlink()
+        raise
 
 
 def _prompt(*, new: bool) -> str:

@@ -2,12 +2,23 @@
 
 import random
 import sys
+from pathlib import Path
 
 from hark.errors import UsageError
 
 ASKED_COUNT = 3
 """Words asked back: whoever did not write them down notices now, not in a year."""
 ATTEMPT_COUNT = 3
+
+
+def refuse_to_hide(words_file: Path | None, *, as_json: bool) -> None:
+    """Refuse to make an account whose words nobody would see.
+
+    Raises:
+        UsageError: JSON is wanted, but no file for the words.
+    """
+    if as_json and words_file is None:
+        raise UsageError("--json needs --words-file: the words are not part of the JSON")
 
 
 def show(words: list[str]) -> None:

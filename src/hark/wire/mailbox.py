@@ -17,8 +17,11 @@ from hark.wire.codec import Message, Parser
 
 MAX_ENVELOPE_BYTES = 128 * 1024
 """Largest envelope. Half a frame, so that an envelope and its wrapping always fit one."""
+MAX_CHAIN_BLOB_BYTES = 200 * 1024
+"""Largest sealed chain. The longest chain that identity allows fits (spec/identity.md#limits),
+and with the other blobs of a bundle still one frame."""
 MAX_BLOB_BYTES = 32 * 1024
-"""Largest sealed blob of a bundle. A chain of five full root statements fits."""
+"""Largest sealed envelope-key record; twenty times what it has today."""
 MAX_PREKEY_BLOB_BYTES = 512
 """Largest sealed one-time or fallback key."""
 MAX_PREKEYS_PER_REQUEST = 50
@@ -32,6 +35,7 @@ Bytes16 = Annotated[bytes, Meta(min_length=16, max_length=16)]
 Bytes32 = Annotated[bytes, Meta(min_length=32, max_length=32)]
 Bytes64 = Annotated[bytes, Meta(min_length=64, max_length=64)]
 Envelope = Annotated[bytes, Meta(min_length=1, max_length=MAX_ENVELOPE_BYTES)]
+ChainBlob = Annotated[bytes, Meta(max_length=MAX_CHAIN_BLOB_BYTES)]
 Blob = Annotated[bytes, Meta(max_length=MAX_BLOB_BYTES)]
 PrekeyBlob = Annotated[bytes, Meta(max_length=MAX_PREKEY_BLOB_BYTES)]
 U53 = Annotated[int, Meta(ge=0, le=MAX_U53)]
@@ -118,7 +122,7 @@ class PublishBundle(Message, tag=6):
     mailbox: Bytes16
     record_counter: U53
     """The envelope-key record's counter. A lower one than the held is refused."""
-    chain_blob: Blob
+    chain_blob: ChainBlob
     record_blob: Blob
     fallback_blob: PrekeyBlob
 
@@ -201,7 +205,7 @@ class Bundle(Message, tag=5):
     """What a `Claim` gives. A blob is empty when there is none."""
 
     record_counter: U53
-    chain_blob: Blob
+    chain_blob: ChainBlob
     record_blob: Blob
     fallback_blob: PrekeyBlob
     one_time_blob: PrekeyBlob

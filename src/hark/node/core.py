@@ -11,11 +11,15 @@ comes.
 
 from dataclasses import dataclass
 
+from hark.errors import DiskFullError
 from hark.machine import Instant, RandomBytes, UnixMs
 from hark.messaging import events as m
 from hark.messaging.machine import Messaging
+from hark.messaging.views import MessageView
 from hark.node.links import ConnectionInput, ConnectionOrder, LinkPool
 
+DISK_FULL_RETRY_S = 30.0
+"""After a commit failed for want of room, the next try comes so much later, in seconds."""
 MAX_BATCH = 200
 """Inputs that share one transaction at most, so that one commit stays short."""
 
@@ -25,8 +29,17 @@ class NetworkChanged:
     """The machine's network came back or changed: try links that are down at once."""
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event for the faces."""
+
+    event: m.Event
+    message: MessageView | None
+    """The message that it is about, as it is now; None when it is about none."""
+
+
 NodeInput = ConnectionInput | m.StampFound | NetworkChanged
-NodeEffect = ConnectionOrder | m.FindStamp | m.Event
+NodeEffect = ConnectionOrder | m.FindStamp | Told
 
 
 class NodeCore:
@@ -46,6 +59,7 @@ class NodeCore:
         self._collected: list[m.MessagingInput] = []
         self._effects: list[NodeEffect] = []
         self._now = Instant(0.0)
+        self._blocked_until: Instant | None = None
 
     def start(self, now: Instant) -> None:
         """Begin: count this start in the store, connect to the homes.
@@ -85,12 +99,18 @@ class NodeCore:
         self._now = now
         self._pool.handle_deadline(now)
         self._settle()
-        self._messaging.handle_deadline(now)
+        if self._blocked():
+            return
+        try:
+            self._messaging.handle_deadline(now)
+        except DiskFullError:
+            self._block()
         self._settle()
 
     def deadline(self) -> Instant | None:
         """Return when to call `handle_deadline` next, or None for never."""
-        moments = [self._pool.deadline(), self._messaging.deadline()]
+        messaging_at = self._blocked_until or self._messaging.deadline()
+        moments = [self._pool.deadline(), messaging_at]
         return min((moment for moment in moments if moment is not None), default=None)
 
     def take_effects(self) -> list[NodeEffect]:
@@ -106,11 +126,26 @@ class NodeCore:
                 self._perform(effect)
             self._effects.extend(self._pool.take_orders())
             self._collected.extend(self._pool.take_facts())
-            if not self._collected:
+            if not self._collected or self._blocked():
                 return
             batch = self._collected[:MAX_BATCH]
-            del self._collected[:MAX_BATCH]
-            self._messaging.handle_batch(batch, self._now)
+            try:
+                self._messaging.handle_batch(batch, self._now)
+            except DiskFullError:
+                # Nothing of it was kept. It waits here, and at the homes, which push no more
+                # than a window ahead of what is acknowledged.
+                self._block()
+                return
+            del self._collected[: len(batch)]
+
+    def _block(self) -> None:
+        self._blocked_until = Instant(self._now + DISK_FULL_RETRY_S)
+
+    def _blocked(self) -> bool:
+        """Whether the disk was full a moment ago."""
+        if self._blocked_until is not None and self._now >= self._blocked_until:
+            self._blocked_until = None
+        return self._blocked_until is not None
 
     def _perform(self, effect: m.MessagingEffect) -> None:
         now = self._now
@@ -130,4 +165,9 @@ class NodeCore:
             case m.FindStamp():
                 self._effects.append(effect)
             case m.Notify(event):
-                self._effects.append(event)
+                self._effects.append(Told(event, self._message_of(event)))
+
+    def _message_of(self, event: m.Event) -> MessageView | None:
+        if isinstance(event, m.MessageAdded | m.MessageChanged):
+            return self._messaging.message(event.message_id)
+        return None

@@ -12,7 +12,6 @@ It performs no I/O: `handle` takes what the transports say, `take_orders` says w
 do. Which effects of `LinkClient` become what is spelled out in `_Link.route`.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hark.crypto.signing import SigningKey
@@ -306,10 +305,8 @@ class LinkPool:
         self._facts.extend(m.AskLost(ask_id) for ask_id in lost)
 
 
-def _receipt_holds(
-    certificate: bytes, request: MailboxRequest, answer: MailboxAnswer
-) -> bool:
-    """Whether `Held` is signed by the supernode that answered; other answers need no receipt."""
+def _receipt_holds(certificate: bytes, request: MailboxRequest, answer: MailboxAnswer) -> bool:
+    """Whether a `Held` is signed by whoever answered; other answers need no receipt."""
     if not isinstance(answer, Held):
         return True
     if not isinstance(request, Put):
@@ -326,5 +323,3 @@ def _sentence(effect: link.LinkDown) -> str:
     if effect.wrong_supernode:
         return "another supernode answers at its address; nothing was sent to it"
     return effect.reason
-
-

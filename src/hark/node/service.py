@@ -8,14 +8,14 @@ account id.
 import asyncio
 import os
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import hark
 from hark.control import schema
 from hark.errors import MalformedError, UnknownContactError, UsageError
-from hark.identity.account_id import parse_display
+from hark.identity.account_id import display, parse_display
 from hark.identity.invitation import Invitation
-from hark.machine import Instant
+from hark.machine import Instant, Machine
 from hark.messaging.machine import Messaging
 from hark.messaging.views import ContactView, OwnAccount
 from hark.node import views
@@ -70,8 +70,8 @@ class Node:
         def ask(messaging: Messaging, _now: Instant) -> tuple[OwnAccount, str]:
             own = messaging.whoami()
             # Without a mailbox there is nothing yet that a link could name.
-            attached = any(home.attached for home in own.homes)
-            return own, messaging.contact_link().encode() if attached else ""
+            attached = any(home.ready for home in own.homes)
+            return own, messaging.contact_link().uri() if attached else ""
 
         own, link = await self._ask(ask)
         return views.account_of(own, link)
@@ -86,7 +86,7 @@ class Node:
         """Make an invitation."""
         invitation = await self._ask(lambda messaging, now: messaging.invite(now))
         return schema.Invitation(
-            link=invitation.encode(), expires_unix_ms=invitation.expires_unix_ms
+            link=invitation.uri(), expires_unix_ms=invitation.expires_unix_ms
         )
 
     async def add(self, request: schema.AddRequest) -> schema.Contact:
@@ -129,7 +129,7 @@ class Node:
             return account, messaging.send_text(account, request.text, now)
 
         account, message_id = await self._ask(ask)
-        return schema.Sent(id=message_id.hex(), contact=views.display(account))
+        return schema.Sent(id=message_id.hex(), contact=display(account))
 
     async def message(self, message_id: str) -> schema.Message:
         """Return one message."""
@@ -145,18 +145,20 @@ class Node:
         return message
 
     async def history(
-        self, contact: str, limit: int, before_order: int | None
+        self, contact: str, limit: int, before: str | None
     ) -> list[schema.Message]:
         """Return a page of a conversation, oldest first."""
+        first_known = None if before is None else _message_id(before)
 
         def ask(messaging: Messaging, _now: Instant) -> list[schema.Message]:
             account = _resolve(messaging, contact)
-            page = messaging.history(account, limit, before_order)
+            position = None if first_known is None else _position(messaging, first_known)
+            page = messaging.history(account, limit, position)
             return [views.message_of(account, view) for view in page]
 
         return await self._ask(ask)
 
-    async def read(self, request: schema.ContactRequest) -> None:
+    async def read(self, request: schema.ReadRequest) -> None:
         """Note that the person has seen the conversation; sends read receipts."""
         await self._change(request.contact, Messaging.mark_read)
 
@@ -200,7 +202,7 @@ class Node:
     async def _ask(self, question: Callable[[Messaging, Instant], ResultT]) -> ResultT:
         """Run a function of messaging on the core's thread."""
 
-        def on_core(core: Any, now: Instant) -> ResultT:
+        def on_core(core: Machine[NodeInput, NodeEffect], now: Instant) -> ResultT:
             assert isinstance(core, NodeCore)
             return question(core.messaging(now), now)
 
@@ -229,6 +231,14 @@ def _resolve(messaging: Messaging, contact: str) -> AccountId:
 
 def _contact(messaging: Messaging, account: AccountId) -> ContactView:
     return next(view for view in messaging.contacts() if view.account_id == account)
+
+
+def _position(messaging: Messaging, message_id: MessageId) -> bytes:
+    """Return the place of a message in its conversation."""
+    found = messaging.message(message_id)
+    if found is None:
+        raise UsageError("there is no message of that id")
+    return found.position
 
 
 def _message_id(text: str) -> MessageId:

@@ -19,8 +19,8 @@ def account_of(own: OwnAccount, link: str) -> schema.Account:
             schema.HomeState(
                 address=str(home.address),
                 connected=home.connected,
-                attached=home.attached,
-                reason=home.reason,
+                attached=home.ready,
+                reason="" if home.connected else "no link to it now",
             )
             for home in own.homes
         ],
@@ -36,7 +36,7 @@ def contact_of(view: ContactView) -> schema.Contact:
         status=view.status.value,
         trust=view.trust.value,
         safety_number=view.safety_number,
-        emoji=list(view.emoji),
+        emoji=[],
         devices=view.device_count,
         unread=view.unread,
         last_unix_ms=view.last_unix_ms,

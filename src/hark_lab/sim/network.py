@@ -71,9 +71,9 @@ class Connection:
             return
         self._alive = False
         if tell_node:
-            self._clock.after(self._delay_s(), lambda: self.node_lost())
+            self._clock.after(self._delay_s(), self.node_lost)
         if tell_supernode:
-            self._clock.after(self._delay_s(), lambda: self.supernode_lost())
+            self._clock.after(self._delay_s(), self.supernode_lost)
 
     def _carry(self, direction: str, arrive: Callable[[], None]) -> None:
         if not self._alive:

@@ -13,7 +13,7 @@ from hark.errors import StoreStaleError
 from hark.machine import Instant, RandomBytes
 from hark.messaging import events as m
 from hark.messaging.machine import Messaging
-from hark.node.core import NodeCore, NodeEffect, NodeInput
+from hark.node.core import NodeCore, NodeEffect, NodeInput, Told
 from hark.node.links import (
     CloseConnection,
     ConnectionInput,
@@ -179,8 +179,8 @@ class SimNode:
                     self._connections.pop(connection).close_by_node()
             case m.FindStamp():
                 self._clock.after(STAMP_S, self._alive(partial(self._find_stamp, effect)))
-            case _:
-                self._told(effect)
+            case Told(event):
+                self._told(event)
 
     def _open(self, number: int, address: Address) -> None:
         connection = self._dial(address)

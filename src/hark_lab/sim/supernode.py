@@ -9,8 +9,9 @@ promised to hold, and never says so.
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
+from ssl import PEM_cert_to_DER_cert
 
-from hark.crypto.certificates import certificate_der, make_certificate, node_id_of_key
+from hark.crypto.certificates import make_certificate, node_id_of_key
 from hark.crypto.hashing import sha256
 from hark.crypto.signing import SigningKey
 from hark.machine import RandomBytes
@@ -21,7 +22,8 @@ from hark.overlay.mailbox.limits import MailboxLimits
 from hark.overlay.mailbox.service import MailboxService
 from hark.wire.address import Address
 from hark_lab.sim.clock import Calendar, VirtualClock
-from hark_lab.sim.mailbox_store import MemoryMailboxStore
+from hark_lab.sim.device_store import Crash
+from hark_lab.sim.mailbox_store import MailboxDisk, MemoryMailboxStore
 from hark_lab.sim.network import Connection
 
 CHEAP_STAMPS = MailboxLimits(create_stamp_bits=2, request_stamp_bits=4)
@@ -53,19 +55,21 @@ class SimSupernode:
         clock: VirtualClock,
         random: Random,
         *,
-        store: MemoryMailboxStore,
+        disk: MailboxDisk,
         random_bytes: RandomBytes,
         host: str,
     ) -> None:
         self._clock = clock
         self._random = random
-        self._store = store
+        self.disk = disk
         self._random_bytes = random_bytes
         self._calendar = Calendar(clock)
         self._key = SigningKey.from_seed(random_bytes(32))
-        self._certificate = certificate_der(make_certificate(self._key)[0])
+        self._certificate = PEM_cert_to_DER_cert(make_certificate(self._key)[0].decode())
         self.address = Address(node_id_of_key(self._key.public), host, 7443)
         self.misbehaviour = Misbehaviour()
+        self.crash_share = 0.0
+        """Share of commits that a crash comes before or after, 0..1."""
         self.up = False
         self._life = 0
         self.start()
@@ -80,7 +84,9 @@ class SimSupernode:
         self._batch: list[ServiceInput] = []
         self._next_link = 1
         self._service = MailboxService(
-            self._store,
+            MemoryMailboxStore(
+                self.disk, before_commit=self._maybe_crash, after_commit=self._maybe_crash
+            ),
             node_key=self._key,
             random_bytes=self._random_bytes,
             limits=CHEAP_STAMPS,
@@ -95,7 +101,10 @@ class SimSupernode:
         self._life += 1
         for _, connection in self._links.values():
             connection.cut()
-        self._store.crash()
+
+    def _maybe_crash(self) -> None:
+        if self._random.random() < self.crash_share / 2:
+            raise Crash
 
     def sweep(self) -> None:
         """Let go of what has expired, as the running program does from time to time."""
@@ -163,7 +172,7 @@ class SimSupernode:
         now = self._clock.now
         try:
             outputs = self._service.apply(batch, now, self._calendar.unix_ms(now))
-        except SimulatedCrashError:
+        except Crash:
             self.crash()
             return
         for output in outputs:

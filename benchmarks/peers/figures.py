@@ -1,8 +1,6 @@
-"""What is measured of a server, ours or a peer's, and how it is read from the kernel."""
+"""What is measured of a server, ours or a peer's."""
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +35,3 @@ class Figures:
     messages_per_s: list[float]
     """By the wall clock, with the load generator on the same machine: no goal, for the reader
     to see how busy the machine was."""
-
-
-def cpu_s(pid: int) -> float:
-    """Return the processor time of a process so far (user and system), in seconds."""
-    # The name in the second field may hold spaces and brackets.
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def resident_bytes(pid: int) -> int:
-    """Return the resident memory of a process, in bytes. Kernel memory is not in it."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024
-    raise ProcessLookupError(pid)

@@ -7,7 +7,8 @@ import asyncio
 import ssl
 import time
 
-from benchmarks.peers.figures import Figures, Plan, cpu_s, resident_bytes
+from benchmarks._processes import cpu_s, resident_bytes
+from benchmarks.peers.figures import Figures, Plan
 from benchmarks.peers.xmpp_client import XmppClient, log_in, trusting
 from benchmarks.peers.xmpp_server import DOMAIN, LISTEN_HOST, XmppServer
 

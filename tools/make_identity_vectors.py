@@ -344,6 +344,9 @@ def chain_cases() -> list[Case]:
     retired = ANNA.recovers("mallory", day=DAY + 50).chain.anchor
     names = ("anna-1", "anna-2", "anna-3")
     next_epoch = ROTATED.recovers("anna-8", day=DAY + 60).chain.anchor
+    retired_freezes = ANNA.recovers("mallory", day=DAY + 60).chain.anchor
+    # Boris hands his account to Anna's root, whose signatures stay bound to one account each.
+    of_boris = BORIS.rotates("anna", "boris-2").recovers("boris-3", day=DAY + 5).chain.anchor
     by_boris = device_fault(ANNA, "anna-1", "mallory", by=BORIS)
 
     def with_add(signature: bytes) -> bytes:
@@ -366,6 +369,14 @@ def chain_cases() -> list[Case]:
         ("Order", "two devices", encoded_chain(ANNA.chain, (add,))),
         ("Order", "two devices", encoded_chain(ANNA.chain, (add, create))),
         ("Order", "two devices", encoded_chain(ANNA.chain, (create, add, add))),
+        ("OtherAccountSameRoot", "created", encoded_chain(ANNA.chain, (of_boris,))),
+        (
+            "ConflictRetiredRoot",
+            "new root, recovered",
+            encoded_chain(
+                ANNA.chain, chains["new root, recovered"].statements, retired_freezes
+            ),
+        ),
         ("NoStatement", "created", encoded_chain(ANNA.chain, ())),
         ("OtherAccount", "created", encoded_chain(ANNA.chain, (BORIS.chain.anchor,))),
         (

@@ -82,6 +82,16 @@ def test_an_impossible_place_is_refused(index: int, size: int) -> None:
         root_from_path(b"leaf", index, size, [])
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 6, 7, 8])
+def test_a_path_of_another_length_is_refused_before_any_root_is_compared(size: int) -> None:
+    for index in range(size):
+        path = inclusion_path(LEAVES[:size], index)
+        for wrong in (path[:-1], [*path, bytes(32)]):
+            if wrong != path:
+                with pytest.raises(ForgedError):
+                    root_from_path(LEAVES[index], index, size, wrong)
+
+
 def test_a_leaf_hash_that_is_no_hash_is_refused() -> None:
     with pytest.raises(ForgedError):
         check_leaf_hash(b"", 0, 1, [], b"")

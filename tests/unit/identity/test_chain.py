@@ -211,6 +211,12 @@ def test_a_root_cannot_sign_for_another_account_that_it_also_rules() -> None:
     stolen = boris.recovers("boris-3", day=DAY + 5).chain.head
     with pytest.raises(ForgedError):
         ANNA.chain.extend(stolen)
+    with pytest.raises(ForgedError):
+        IdentityChain.verify(ANNA.chain.genesis, [stolen])
+    anna = ANNA.recovers("anna-4", day=DAY + 5)
+    assert anna.chain.epoch == stolen.header.epoch
+    with pytest.raises(ForgedError):
+        IdentityChain.parse(replace(anna.chain, conflict=stolen).encode())
 
 
 def test_a_root_signed_statement_must_begin_a_higher_epoch() -> None:
@@ -427,6 +433,16 @@ def test_nobody_can_freeze_an_account_without_its_keys() -> None:
     with pytest.raises(ForgedError):
         IdentityChain.parse(replace(ANNA_2.chain, conflict=forged).encode())
     assert IdentityChain.parse(replace(ANNA_2.chain, conflict=fork).encode()).frozen
+
+
+def test_a_retired_root_cannot_freeze_the_account_again() -> None:
+    # At the very epoch of a recovery by the new root, and at that of the handover afterwards.
+    later = ROTATED.recovers("anna-6", day=DAY + 60)
+    for day in (DAY + 60, DAY + 1):
+        thief = ANNA.recovers("mallory", day=day).chain
+        assert merged(later.chain, thief) == (later.chain, Change.OLDER)
+        with pytest.raises(ForgedError):
+            IdentityChain.parse(replace(later.chain, conflict=thief.anchor).encode())
 
 
 def test_rotation_needs_the_words_in_force() -> None:

@@ -1,0 +1,496 @@
+"""The outbox: every message on its way to one device, until that device says it has it.
+
+A row is sealed once and put, byte for byte the same, to both homes of the device, again and
+again until the recipient's own receipt comes; the recipient drops what it has seen. Ratchet
+and row are stored in one transaction, and the put goes out only after it.
+What a row waits for is its `cause`; when to look again is its `due_unix_ms`.
+Source: spec/messaging.md#outbox.
+"""
+
+from dataclasses import dataclass
+
+from hark.crypto.admission import envelope_hash
+from hark.errors import StoreDamagedError
+from hark.identity.introduction import Introduction
+from hark.identity.invitation import Invitation, put_pass
+from hark.messaging import claims, conversations, peers, sessions, trust
+from hark.messaging.asks import PutChallenge, PutEnvelope, RowKey
+from hark.messaging.claims import UNKNOWN_DEVICE, Doorway
+from hark.messaging.events import Cause, MessageState
+from hark.messaging.sealing import Party, bind_of, parse_record, seal_envelope
+from hark.messaging.tables import (
+    CONTACTS,
+    CUSTODY,
+    CUSTODY_BY_MESSAGE,
+    KEYS_BY_COUNTER,
+    NEVER_UNIX_MS,
+    OUTBOX,
+    OUTBOX_BY_DEVICE,
+    OUTBOX_BY_SERIAL,
+    PEER_DEVICES,
+    CustodyRow,
+    OutboxRow,
+    PeerDeviceRow,
+)
+from hark.messaging.volatile import Backoff
+from hark.messaging.work import Work
+from hark.wire.bodies import BodyType
+from hark.wire.codec import encode
+from hark.wire.envelope import InnerMessage, Payload
+from hark.wire.error_codes import ErrorCode
+from hark.wire.ids import AccountId, DeviceId, MailboxId, MessageId, NodeId
+from hark.wire.mailbox import (
+    Admission,
+    Challenge,
+    DeliveryToken,
+    GetChallenge,
+    Held,
+    InvitationPass,
+    Put,
+    Refused,
+    Stamp,
+)
+
+ROUTE_CONTACT = 0
+"""To the contact mailbox, with the delivery token."""
+ROUTE_PASS = 1
+"""To the requests mailbox, with the pass of an invitation."""
+ROUTE_STAMP = 2
+"""To the requests mailbox, with a stamp."""
+
+PASS_BYTES = 16
+"""What of `put_pass` is shown to the home."""
+
+_FULL_RETRY_MS = 10 * 60 * 1000
+_REFUSED_RETRY_MS = 60 * 60 * 1000
+_ONCE = frozenset({BodyType.RECEIPT})
+"""Bodies that are put once: nobody confirms a receipt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a message says, the same for every device."""
+
+    message_id: MessageId
+    sent_unix_ms: int
+    body_type: BodyType
+    body: bytes
+
+
+def key_of(row: OutboxRow) -> RowKey:
+    """Return the name of a row."""
+    return RowKey(MessageId(row.message_id), AccountId(row.account), DeviceId(row.device))
+
+
+def row_of(work: Work, key: RowKey) -> OutboxRow | None:
+    """Return the row of this name, or None when it is done with."""
+    return work.t.get(OUTBOX, key.message_id, key.account, key.device)
+
+
+def enqueue(
+    work: Work,
+    key: RowKey,
+    body_type: BodyType,
+    body: bytes,
+    *,
+    conversation: bytes = b"",
+    sent_unix_ms: int = 0,
+    route: int = ROUTE_CONTACT,
+) -> None:
+    """Add a message to one device, and do at once what can be done.
+
+    Args:
+        work: the transaction.
+        key: the message, the recipient (or our own account) and which of its devices.
+        body_type: what `body` is.
+        body: as encoded.
+        conversation: the contact whose conversation shows it; empty when nothing does.
+        sent_unix_ms: when it was written; 0 for now.
+        route: how the recipient's home is made to take it.
+    """
+    row = OutboxRow(
+        message_id=key.message_id,
+        account=key.account,
+        device=key.device,
+        serial=_next_serial(work),
+        conversation=conversation,
+        body_type=body_type,
+        body=body,
+        sent_unix_ms=sent_unix_ms or work.calendar_unix_ms,
+        expires_unix_ms=work.now_unix_ms + work.config.outbox_life_ms,
+        due_unix_ms=work.now_unix_ms,
+        envelope=b"",
+        key_counter=0,
+        first_put_unix_ms=0,
+        held=0,
+        tries=0,
+        resends=0,
+        route=route,
+        cause=Cause.NONE.value,
+    )
+    advance(work, row)
+
+
+def advance(work: Work, row: OutboxRow) -> None:
+    """Do with a row what can be done now, and store when to look at it again."""
+    if work.now_unix_ms >= row.expires_unix_ms:
+        _expire(work, row)
+        return
+    stop = _stopping_cause(work, row)
+    if stop is not Cause.NONE:
+        wait(work, row, stop, NEVER_UNIX_MS)
+        return
+    if not row.envelope:
+        sealed = _seal(work, row)
+        if sealed is None:
+            return
+        row = sealed
+    _put(work, row)
+
+
+def wait(work: Work, row: OutboxRow, cause: Cause, due_unix_ms: int) -> None:
+    """Store a row with what it waits for, and tell the person if it is a message."""
+    work.t.put(OUTBOX, row._replace(cause=cause.value, due_unix_ms=due_unix_ms))
+    if row.conversation and not row.held:
+        _note_state(work, row, MessageState.WAITING, cause)
+
+
+def forget(work: Work, row: OutboxRow) -> None:
+    """Remove a row and the custody receipts for it: it is delivered, or given up."""
+    work.t.delete(OUTBOX, row.message_id, row.account, row.device)
+    receipts = work.t.select(CUSTODY_BY_MESSAGE, row.message_id, row.account, row.device)
+    for receipt in receipts:
+        work.t.delete(
+            CUSTODY, receipt.message_id, receipt.account, receipt.device, receipt.node
+        )
+
+
+def rows_to(work: Work, account: AccountId, device: DeviceId | None = None) -> list[OutboxRow]:
+    """Return the rows for an account or for one of its devices, oldest first."""
+    if device is None:
+        return work.t.select(OUTBOX_BY_DEVICE, account)
+    return work.t.select(OUTBOX_BY_DEVICE, account, device)
+
+
+def wake(work: Work, account: AccountId, device: DeviceId | None = None) -> None:
+    """Look again at what waits for an account: something about it has changed."""
+    for row in rows_to(work, account, device):
+        if not row.envelope or row.due_unix_ms == NEVER_UNIX_MS:
+            advance(work, row)
+
+
+def aim(work: Work, account: AccountId, device: DeviceId) -> None:
+    """Send to a device what was addressed to whichever device an invitation leads to."""
+    for row in rows_to(work, account, UNKNOWN_DEVICE):
+        forget(work, row)
+        advance(work, row._replace(device=device))
+
+
+def keys_refused(work: Work, account: AccountId, device: DeviceId, cause: Cause) -> None:
+    """Note why the keys for a device could not be had."""
+    for row in rows_to(work, account, device):
+        if not row.envelope:
+            wait(work, row, cause, _retry_unix_ms(work, row._replace(tries=row.tries + 1)))
+
+
+def pump(work: Work, account: AccountId, device: DeviceId) -> None:
+    """Go on with messages that waited for room in a device's window."""
+    waiting = work.volatile.crowded.get((account, device))
+    while waiting and work.volatile.puts[account, device] < work.config.put_window:
+        key = next(iter(waiting))
+        del waiting[key]
+        row = row_of(work, key)
+        if row is not None and not row.held:
+            advance(work, row)
+
+
+def home_up(work: Work, node: NodeId) -> None:
+    """Go on with what this home could not be asked before."""
+    work.volatile.backoff.pop(node, None)
+    starved = work.volatile.starved.pop(node, {})
+    for key in starved:
+        work.volatile.claim_backoff.pop((key.account, key.device), None)
+        row = row_of(work, key)
+        if row is not None:
+            advance(work, row)
+
+
+def home_lost(work: Work, node: NodeId) -> None:
+    """Let a home rest that does not answer, longer each time."""
+    backoff = work.volatile.backoff.get(node)
+    if backoff is not None and work.now < backoff.until:
+        return
+    tries = backoff.tries + 1 if backoff else 1
+    longest = work.config.retry_first_ms * 2 ** min(tries - 1, 16)
+    delay_ms = min(longest, work.config.retry_last_ms)
+    half = delay_ms // 2
+    until = work.after_ms(half + work.random_below(half + 1))
+    work.volatile.backoff[node] = Backoff(tries, until)
+
+
+# Answers of homes.
+
+
+def put_lost(work: Work, purpose: PutEnvelope | PutChallenge) -> None:
+    """Note that a put or a challenge was not answered; asking again is safe."""
+    row = row_of(work, purpose.key)
+    if row is None:
+        return
+    place = _place(work, row, purpose.slot)
+    if place is not None:
+        home_lost(work, place.address.node_id)
+        _starve(work, row, place.address.node_id)
+    if not row.held:
+        wait(work, row, Cause.NO_HOME, _retry_unix_ms(work, row))
+
+
+def put_held(work: Work, purpose: PutEnvelope, answer: Held) -> None:
+    """Take a home's promise to hold an envelope."""
+    row = row_of(work, purpose.key)
+    if row is None or not row.envelope:
+        return
+    if row.body_type in _ONCE:
+        forget(work, row)
+        return
+    place = _place(work, row, purpose.slot)
+    if place is not None:
+        custody = CustodyRow(
+            row.message_id,
+            row.account,
+            row.device,
+            place.address.node_id,
+            encode(answer),
+            answer.held_until_unix_ms,
+        )
+        work.t.put(CUSTODY, custody)
+    first = not row.held
+    row = row._replace(held=row.held | 1 << purpose.slot, cause=Cause.NONE.value)
+    if first:
+        row = row._replace(
+            first_put_unix_ms=work.now_unix_ms,
+            tries=0,
+            due_unix_ms=work.now_unix_ms + work.jittered_ms(work.config.reput_delays_ms[0]),
+        )
+    work.t.put(OUTBOX, row)
+    if row.conversation:
+        _note_state(work, row, MessageState.HELD, Cause.NONE)
+
+
+def put_refused(work: Work, purpose: PutEnvelope | PutChallenge, answer: Refused) -> None:
+    """React to a home that does not take an envelope."""
+    row = row_of(work, purpose.key)
+    if row is None:
+        return
+    code = ErrorCode(answer.code)
+    wait_ms = max(answer.retry_after_ms, work.config.retry_first_ms * 2 ** min(row.tries, 6))
+    cause = Cause.REFUSED
+    match code:
+        case ErrorCode.TOKEN_STALE | ErrorCode.PASS_INVALID | ErrorCode.STAMP_INVALID:
+            # The contact has a new token, or the pass is used up: a stamp opens the door of
+            # strangers, and the recipient sees inside who we are.
+            stale = code is ErrorCode.TOKEN_STALE
+            row = row._replace(route=ROUTE_STAMP, held=0)
+            cause = Cause.TOKEN_STALE if stale else Cause(row.cause)
+            if code is not ErrorCode.STAMP_INVALID:
+                wait(work, row, cause, work.now_unix_ms + wait_ms)
+                _put(work, row._replace(cause=cause.value))
+                return
+        case ErrorCode.MAILBOX_FULL:
+            cause, wait_ms = Cause.MAILBOX_FULL, max(wait_ms, _FULL_RETRY_MS)
+        case ErrorCode.UNKNOWN_MAILBOX | ErrorCode.TOO_LARGE | ErrorCode.MALFORMED:
+            wait_ms = max(wait_ms, _REFUSED_RETRY_MS)
+        case _:
+            pass
+    if not row.held:
+        wait(work, row, cause, work.now_unix_ms + work.jittered_ms(wait_ms))
+
+
+def challenge_given(work: Work, purpose: PutChallenge, answer: Challenge) -> None:
+    """Have a stamp made for an envelope."""
+    row = row_of(work, purpose.key)
+    place = None if row is None else _place(work, row, purpose.slot)
+    if row is None or place is None or not row.envelope:
+        return
+    subject = envelope_hash(row.envelope)
+    work.find_stamp(purpose, answer.challenge, answer.bits, place.mailbox, subject)
+
+
+def stamp_found(
+    work: Work, purpose: PutChallenge, challenge: bytes, nonce: bytes, subject: bytes
+) -> None:
+    """Put an envelope with its stamp, if it is still the envelope that was stamped."""
+    row = row_of(work, purpose.key)
+    place = None if row is None else _place(work, row, purpose.slot)
+    if row is None or place is None or envelope_hash(row.envelope) != subject:
+        return
+    request = Put(place.mailbox, Stamp(challenge, nonce), row.envelope)
+    work.ask(place.address, request, PutEnvelope(purpose.key, purpose.slot))
+
+
+# Inside.
+
+
+def _next_serial(work: Work) -> int:
+    if not work.volatile.next_serial:
+        newest = work.t.select(OUTBOX_BY_SERIAL, limit=1, descending=True)
+        work.volatile.next_serial = newest[0].serial + 1 if newest else 1
+    serial = work.volatile.next_serial
+    work.volatile.next_serial += 1
+    return serial
+
+
+def _stopping_cause(work: Work, row: OutboxRow) -> Cause:
+    stop = trust.sending_stopped(work, AccountId(row.account))
+    is_request = row.body_type == BodyType.CONTACT_REQUEST
+    return Cause.NONE if is_request and stop is Cause.NOT_ACCEPTED else stop
+
+
+def _seal(work: Work, row: OutboxRow) -> OutboxRow | None:
+    """Encrypt and seal a row; None when it has to wait, and that has been stored."""
+    account, device = AccountId(row.account), DeviceId(row.device)
+    peer = work.t.get(PEER_DEVICES, account, device)
+    if peer is None and device != UNKNOWN_DEVICE:
+        # The device has left its account; the message goes to those that are there.
+        forget(work, row)
+        return None
+    record = None if peer is None else peers.usable_record(work, peer)
+    if peer is None or record is None or not sessions.has_session(work, account, device):
+        by_requests = row.route == ROUTE_STAMP
+        node = claims.want_keys(work, account, device, one_time=True, by_requests=by_requests)
+        if node is not None:
+            _starve(work, row, node)
+        cause = Cause.HEALING if row.resends else Cause.FETCHING_KEYS
+        wait(work, row, cause, _retry_unix_ms(work, row))
+        return None
+    if peer.gossip_counter > peer.record_counter:
+        claims.want_keys(work, account, device, one_time=False)
+    if work.volatile.puts[account, device] >= work.config.put_window:
+        work.volatile.crowded.setdefault((account, device), {})[key_of(row)] = None
+        wait(work, row, Cause(row.cause), work.now_unix_ms + work.config.retry_first_ms)
+        return None
+    content = Content(
+        MessageId(row.message_id), row.sent_unix_ms, BodyType(row.body_type), row.body
+    )
+    envelope = seal_content(work, peer, content)
+    return row._replace(envelope=envelope, key_counter=record.counter)
+
+
+def seal_content(work: Work, peer: PeerDeviceRow, content: Content) -> bytes:
+    """Encrypt a message on the device's ratchet and seal it to the device's envelope key."""
+    own, recipient = work.own, peers.party_of(peer)
+    record = parse_record(peer.record)
+    payload = Payload(
+        bind=bind_of(Party(own.account, own.device), recipient, record.record_hash),
+        message_id=content.message_id,
+        sent_unix_ms=content.sent_unix_ms,
+        from_chain_seq=own.chain.chain_seq,
+        to_chain_seq=_known_chain_seq(work, recipient.account),
+        own_key_counter=own.key_counter,
+        body_type=content.body_type,
+        body=content.body,
+    )
+    olm_type, olm_body = sessions.encrypt(
+        work, recipient.account, recipient.device.device_id, payload.encode()
+    )
+    is_request = content.body_type is BodyType.CONTACT_REQUEST
+    introduction = _introduction(work) if is_request else b""
+    inner = InnerMessage(own.account, own.device_id, olm_type, olm_body, introduction)
+    return seal_envelope(record, inner)
+
+
+def _known_chain_seq(work: Work, account: AccountId) -> int:
+    if account == work.own.account:
+        return work.own.chain.chain_seq
+    row = work.t.get(CONTACTS, account)
+    return 0 if row is None else row.chain_seq
+
+
+def _introduction(work: Work) -> bytes:
+    newest = work.t.select(KEYS_BY_COUNTER, limit=1, descending=True)
+    if not newest:
+        raise StoreDamagedError("there is no envelope key")
+    return Introduction.of(work.own.chain, parse_record(newest[0].record)).encode()
+
+
+def _put(work: Work, row: OutboxRow) -> None:
+    """Ask every home of the device to take the envelope, and store when to look again."""
+    for slot, (place, admission) in enumerate(_places(work, row)):
+        node = place.address.node_id
+        backoff = work.volatile.backoff.get(node)
+        if backoff is not None and work.now < backoff.until:
+            _starve(work, row, node)
+            continue
+        key = key_of(row)
+        if admission is None:
+            request = GetChallenge(place.mailbox)
+            work.ask(place.address, request, PutChallenge(key, slot))
+        else:
+            put = Put(place.mailbox, admission, row.envelope)
+            work.ask(place.address, put, PutEnvelope(key, slot))
+    row = row._replace(tries=row.tries + 1)
+    due_unix_ms = _reput_unix_ms(work, row) if row.held else _retry_unix_ms(work, row)
+    work.t.put(OUTBOX, row._replace(due_unix_ms=due_unix_ms))
+
+
+def _places(work: Work, row: OutboxRow) -> list[tuple[Doorway, Admission | None]]:
+    """Return where a row goes and what admits it; None stands for a stamp."""
+    account = AccountId(row.account)
+    peer = work.t.get(PEER_DEVICES, account, row.device)
+    if row.route == ROUTE_CONTACT:
+        found = [] if peer is None else claims.doorways(work, peer, account)
+        return [(place, DeliveryToken(place.token)) for place in found if place.token]
+    admission = _pass(work, account) if row.route == ROUTE_PASS else None
+    if peer is None or not peer.card:
+        return [(place, admission) for place in claims.invited_doorways(work, account)]
+    return [
+        (
+            Doorway(peers.address_of(home), MailboxId(home.requests_mailbox), b""),
+            admission,
+        )
+        for home in peers.homes_of(peer)
+    ]
+
+
+def _place(work: Work, row: OutboxRow, slot: int) -> Doorway | None:
+    found = _places(work, row)
+    return found[slot][0] if slot < len(found) else None
+
+
+def _pass(work: Work, account: AccountId) -> InvitationPass | None:
+    row = work.t.get(CONTACTS, account)
+    token = Invitation.parse(row.invitation).token if row and row.invitation else None
+    return InvitationPass(put_pass(token)[:PASS_BYTES]) if token else None
+
+
+def _starve(work: Work, row: OutboxRow, node: NodeId) -> None:
+    work.volatile.starved.setdefault(node, {})[key_of(row)] = None
+
+
+def _retry_unix_ms(work: Work, row: OutboxRow) -> int:
+    """Return when to try again what no home has taken: soon, then every few minutes."""
+    delay_ms = work.config.retry_first_ms * 2 ** min(row.tries, 16)
+    delay_ms = min(delay_ms, work.config.retry_last_ms)
+    return work.now_unix_ms + work.jittered_ms(delay_ms)
+
+
+def _reput_unix_ms(work: Work, row: OutboxRow) -> int:
+    """Return when to put again what is held and not confirmed."""
+    delays_ms = work.config.reput_delays_ms
+    delay_ms = delays_ms[min(row.tries, len(delays_ms) - 1)]
+    return work.now_unix_ms + work.jittered_ms(delay_ms)
+
+
+def _note_state(work: Work, row: OutboxRow, state: MessageState, cause: Cause) -> None:
+    message = conversations.own_message(
+        work, AccountId(row.conversation), MessageId(row.message_id)
+    )
+    # Copies to our own other devices say nothing about the recipient.
+    if message is not None and row.account == row.conversation:
+        held_by = row.held.bit_count()
+        conversations.advance(work, message, state, held_by=held_by, cause=cause)
+
+
+def _expire(work: Work, row: OutboxRow) -> None:
+    forget(work, row)
+    if row.conversation:
+        _note_state(work, row, MessageState.EXPIRED, Cause(row.cause))

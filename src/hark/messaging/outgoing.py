@@ -1,0 +1,113 @@
+"""What we write: one message to every device of the recipient, a copy to our own others."""
+
+from hark.messaging import outbox, peers, trust
+from hark.messaging.asks import RowKey
+from hark.messaging.conversations import add_message, conversation, order_of, position_of
+from hark.messaging.events import Cause, MessageState
+from hark.messaging.tables import MESSAGES_BY_STATE, OUTBOX, MessageRow
+from hark.messaging.work import Work
+from hark.wire.bodies import BodyType, SyncText, TextBody
+from hark.wire.codec import encode
+from hark.wire.ids import MESSAGE_ID_BYTES, AccountId, DeviceId, MessageId
+
+
+def new_message_id(work: Work) -> MessageId:
+    """Return a fresh random id."""
+    return MessageId(work.random_bytes(MESSAGE_ID_BYTES))
+
+
+def send_text(work: Work, contact: AccountId, text: str) -> MessageId:
+    """Write a text into a conversation and send it on its way.
+
+    Whether it may be sent now is asked per device by the outbox; until then it waits here.
+    """
+    own = work.own
+    message_id = new_message_id(work)
+    body = TextBody(conversation(work.t, contact).highest_order + 1, text)
+    stop = trust.sending_stopped(work, contact)
+    row = MessageRow(
+        author=own.account,
+        author_device=own.device_id,
+        message_id=message_id,
+        contact=contact,
+        position=position_of(body.order, own.account, own.device_id, message_id),
+        body_type=BodyType.TEXT,
+        body=text.encode(),
+        sent_unix_ms=work.calendar_unix_ms,
+        state=MessageState.WAITING.value,
+        held_by=0,
+        cause=stop.value,
+        unread=0,
+    )
+    add_message(work, row)
+    if stop is Cause.NONE:
+        _spread(work, row)
+    _copy_to_own(work, contact, message_id, body, row.sent_unix_ms)
+    return message_id
+
+
+def catch_up(work: Work, contact: AccountId) -> None:
+    """Send what waits in a conversation to every device that has none of it yet.
+
+    After the contact accepted, after its number was looked at, and when it has a new device
+    or new mailboxes.
+    """
+    if trust.sending_stopped(work, contact) is not Cause.NONE:
+        return
+    outbox.wake(work, contact)
+    for state in (MessageState.WAITING, MessageState.HELD):
+        for row in work.t.select(MESSAGES_BY_STATE, contact, state.value):
+            if (row.author, row.author_device) == (work.own.account, work.own.device_id):
+                _spread(work, row)
+
+
+def send_control(
+    work: Work,
+    account: AccountId,
+    body_type: BodyType,
+    body: bytes,
+    *,
+    only: DeviceId | None = None,
+) -> None:
+    """Send a body that no conversation shows to all devices of an account, or to one."""
+    message_id = new_message_id(work)
+    for peer in peers.devices_of(work, account):
+        device = DeviceId(peer.device)
+        if only is None or device == only:
+            outbox.enqueue(work, RowKey(message_id, account, device), body_type, body)
+
+
+def sync(work: Work, body: bytes) -> None:
+    """Tell our own other devices."""
+    send_control(work, work.own.account, BodyType.SYNC, body)
+
+
+def _spread(work: Work, row: MessageRow) -> None:
+    """Put a message into the outbox for each device that it has not been put there for."""
+    contact, message_id = AccountId(row.contact), MessageId(row.message_id)
+    body = encode(TextBody(order_of(row), row.body.decode()))
+    for peer in peers.devices_of(work, contact):
+        if not peer.card or work.t.get(OUTBOX, message_id, contact, peer.device) is not None:
+            continue
+        outbox.enqueue(
+            work,
+            RowKey(message_id, contact, DeviceId(peer.device)),
+            BodyType.TEXT,
+            body,
+            conversation=contact,
+            sent_unix_ms=row.sent_unix_ms,
+        )
+
+
+def _copy_to_own(
+    work: Work, contact: AccountId, message_id: MessageId, body: TextBody, sent_unix_ms: int
+) -> None:
+    account = work.own.account
+    for peer in peers.devices_of(work, account):
+        outbox.enqueue(
+            work,
+            RowKey(message_id, account, DeviceId(peer.device)),
+            BodyType.SYNC,
+            encode(SyncText(contact, body)),
+            sent_unix_ms=sent_unix_ms,
+        )

@@ -1,0 +1,169 @@
+"""Reading for the faces: no query changes anything."""
+
+from hark.errors import UnknownContactError
+from hark.identity.safety_number import safety_number as number_of
+from hark.messaging import (
+    contacts,
+    envelope_keys,
+    homes,
+    mailboxes,
+    peers,
+    quarantine,
+    trust,
+)
+from hark.messaging.conversations import conversation, order_of
+from hark.messaging.events import Cause, ContactStatus, MessageState, Trust
+from hark.messaging.tables import (
+    CONTACTS,
+    CONTACTS_BY_STATUS,
+    KEYS_BY_COUNTER,
+    MESSAGES_BY_ID,
+    MESSAGES_BY_POSITION,
+    OLM_ACCOUNT,
+    OUTBOX_BY_SERIAL,
+    ContactRow,
+    HomeRow,
+    MessageRow,
+)
+from hark.messaging.views import (
+    NEWER_HARK_TEXT,
+    ContactView,
+    Diagnostics,
+    MessageView,
+    OwnAccount,
+    OwnHome,
+)
+from hark.messaging.work import Work
+from hark.wire.bodies import BodyType
+from hark.wire.ids import AccountId, MessageId, NodeId
+
+
+def whoami(work: Work) -> OwnAccount:
+    """Return who we are."""
+    own = work.own
+    return OwnAccount(
+        own.account,
+        own.device_id,
+        own.row.name,
+        own.chain.epoch,
+        own.chain.chain_seq,
+        len(own.chain.devices),
+        [_home_view(work, home) for home in homes.home_rows(work)],
+    )
+
+
+def contact_views(work: Work) -> list[ContactView]:
+    """Return all contacts, the oldest of each status first."""
+    return [
+        _contact_view(work, row)
+        for status in ContactStatus
+        for row in work.t.select(CONTACTS_BY_STATUS, status.value)
+    ]
+
+
+def history(
+    work: Work, contact: AccountId, limit: int, before: bytes | None
+) -> list[MessageView]:
+    """Return the newest messages of a conversation, oldest of them first.
+
+    Args:
+        work: the transaction.
+        contact: whose conversation.
+        limit: at most so many.
+        before: `MessageView.position` of a message; only those before it.
+
+    Raises:
+        UnknownContactError: there is no such contact.
+    """
+    if work.t.get(CONTACTS, contact) is None:
+        raise UnknownContactError
+    rows = work.t.select(
+        MESSAGES_BY_POSITION, contact, below=before, limit=limit, descending=True
+    )
+    return [_message_view(work, row) for row in reversed(rows)]
+
+
+def message(work: Work, message_id: MessageId) -> MessageView | None:
+    """Return a message; of several with one id (somebody chose ours), our own."""
+    rows = work.t.select(MESSAGES_BY_ID, message_id)
+    rows.sort(key=lambda row: row.author != work.own.account)
+    return _message_view(work, rows[0]) if rows else None
+
+
+def safety_number(work: Work, contact: AccountId) -> str:
+    """Return the 60 digits of us and a contact; empty while its keys are not known.
+
+    Raises:
+        UnknownContactError: there is no such contact.
+    """
+    contacts.find(work, contact)
+    chain = trust.chain_of(work, contact)
+    return "" if chain is None else number_of(work.own.chain, chain)
+
+
+def diagnostics(work: Work) -> Diagnostics:
+    """Return what a look at the works needs."""
+    rows = work.t.select(OUTBOX_BY_SERIAL)
+    causes: dict[str, int] = {}
+    for row in rows:
+        causes[row.cause] = causes.get(row.cause, 0) + 1
+    keys = work.t.select(KEYS_BY_COUNTER, descending=True)
+    offsets = sorted(work.volatile.clock_offsets_ms.values(), key=abs)
+    offset_ms = work.clock_offset_ms or (offsets[-1] if offsets else 0)
+    account = work.t.get(OLM_ACCOUNT, 0)
+    return Diagnostics(
+        generation=work.own.row.generation,
+        outbox_count=len(rows),
+        outbox_by_cause=causes,
+        quarantine_by_cause=quarantine.count_by_cause(work),
+        clock_offset_ms=offset_ms,
+        clock_is_wrong=abs(offset_ms) > work.config.clock_warning_ms,
+        envelope_key_ages_ms=[work.now_unix_ms - key.made_unix_ms for key in keys],
+        one_time_keys=0 if account is None else account.one_time_count,
+        internal_errors=dict(work.volatile.internal_errors),
+    )
+
+
+def _home_view(work: Work, home: HomeRow) -> OwnHome:
+    pair = mailboxes.pair_at(work.t, home)
+    version = envelope_keys.bundle_version(work)
+    ready = pair is not None and all(
+        row.mailbox in work.volatile.attached and row.published >= version for row in pair
+    )
+    connected = NodeId(home.node) in work.volatile.links
+    return OwnHome(homes.address_of(home), connected, connected and ready)
+
+
+def _contact_view(work: Work, row: ContactRow) -> ContactView:
+    account = AccountId(row.account)
+    chain = trust.chain_of(work, account)
+    moving = conversation(work.t, account)
+    return ContactView(
+        account,
+        row.name or row.their_name,
+        row.their_name,
+        ContactStatus(row.status),
+        Trust(row.trust),
+        "" if chain is None else number_of(work.own.chain, chain),
+        len(peers.devices_of(work, account)),
+        moving.unread,
+        moving.last_unix_ms,
+    )
+
+
+def _message_view(work: Work, row: MessageRow) -> MessageView:
+    readable = row.body_type == BodyType.TEXT
+    return MessageView(
+        MessageId(row.message_id),
+        AccountId(row.contact),
+        row.author == work.own.account,
+        row.body.decode() if readable else NEWER_HARK_TEXT,
+        row.sent_unix_ms,
+        order_of(row),
+        row.position,
+        MessageState(row.state),
+        row.held_by,
+        Cause(row.cause),
+        bool(row.unread),
+        readable,
+    )

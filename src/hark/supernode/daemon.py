@@ -29,6 +29,7 @@ from hark.supernode.counters import Counters, total
 from hark.supernode.identity import NodeIdentity, load_or_make_identity
 from hark.supernode.listening import ListeningWorker, prepare_process
 from hark.supernode.logs import log, report_loop_errors, where
+from hark.supernode.storage.reserve import DiskReserve
 from hark.supernode.storage.sqlite import SqliteMailboxStore
 from hark.supernode.store_engine import StoreEngine
 from hark.supernode.store_thread import StoreThread
@@ -126,7 +127,13 @@ class Supernode:
         def open_engine() -> StoreEngine:
             database = SqliteMailboxStore(self._config.data_dir)
             service = MailboxService(database, node_key=identity.key, random_bytes=os.urandom)
-            return StoreEngine(database, service, self._store_counters, monotonic_now())
+            return StoreEngine(
+                database,
+                service,
+                reserve=DiskReserve(self._config.data_dir),
+                counters=self._store_counters,
+                now=monotonic_now(),
+            )
 
         def on_crash(error: BaseException) -> None:
             self._loop.call_soon_threadsafe(self._end, error)

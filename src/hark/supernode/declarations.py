@@ -184,6 +184,7 @@ FILES: dict[str, Declared] = {
         "never",
         PEOPLE,
     ),
+    "reserve": Declared("zeros", "room for deleting when the disk is full", "the disk is full"),
     "lock": Declared("a process id", "one program at a time", "never"),
     # Left over only by a crash in the middle of writing.
     "node.seed.new": Declared("as node.seed, half written", "whole files", "the next start"),

@@ -123,7 +123,7 @@ class StoreThread:
             self._apply_batch(engine)
         now = monotonic_now()
         if now >= engine.deadline():
-            engine.handle_deadline(now)
+            self._hand_out(engine.handle_deadline(now), {})
         return running or bool(self._pending)
 
     def _collect(self, engine: StoreEngine) -> bool:

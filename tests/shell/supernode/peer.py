@@ -198,6 +198,8 @@ class Peer:
                 self._loop.call_soon(self._fail, request_id)
             case events.LiveOutcome(request_id, passed):
                 self._settle(self._outcomes.pop(request_id), passed)
+            case events.PrekeysRanLow():
+                pass
 
     def _open(self, address: Address) -> None:
         feed = self._driver.feed

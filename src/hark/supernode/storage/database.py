@@ -50,8 +50,9 @@ def open_database(path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(path, isolation_level=None, cached_statements=64)
         try:
             path.chmod(0o600)
-            _configure(connection)
-            _check(connection, path)
+            # A damaged database is left as it is: nothing is written before this.
+            new = _check(connection, path)
+            _configure(connection, new=new)
             _upgrade(connection)
         except BaseException:
             connection.close()
@@ -74,14 +75,14 @@ def as_store_errors() -> Iterator[None]:
         raise _store_error(error) from error
 
 
-def _configure(connection: sqlite3.Connection) -> None:
+def _configure(connection: sqlite3.Connection, *, new: bool) -> None:
+    if new:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     for pragma in (
-        "auto_vacuum = INCREMENTAL",
         "journal_mode = WAL",
         "synchronous = FULL",
         "secure_delete = ON",
         "foreign_keys = ON",
-        "cell_size_check = ON",
         "trusted_schema = OFF",
         "temp_store = MEMORY",
         f"cache_size = -{CACHE_KIB}",
@@ -90,7 +91,9 @@ def _configure(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA {pragma}").fetchall()
 
 
-def _check(connection: sqlite3.Connection, path: Path) -> None:
+def _check(connection: sqlite3.Connection, path: Path) -> bool:
+    """Refuse a file that is not ours or not whole; return whether it is a new one."""
+    connection.execute("PRAGMA cell_size_check = ON")
     # Reads the schema, so that a file that is no database shows here.
     tables = _scalar(connection, "SELECT count(*) FROM sqlite_schema")
     if tables and _scalar(connection, "PRAGMA application_id") != APPLICATION_ID:
@@ -99,6 +102,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
         answer = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if answer != "ok":
             raise StoreDamagedError("the database's pages contradict each other")
+    return tables == 0
 
 
 def _upgrade(connection: sqlite3.Connection) -> None:

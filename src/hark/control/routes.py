@@ -15,8 +15,7 @@ TakenT = TypeVar("TakenT", bound=Record)
 GivenT = TypeVar("GivenT")
 
 MAX_BODY_BYTES = 256 * 1024
-"""Largest request body. The longest text is 60,000 bytes, which JSON escapes to six times as
-much at worst; 256 KiB holds any text that people write and stops a runaway program."""
+"""Largest request body: the longest text, each character escaped as 12 bytes, and room."""
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """Largest answer that a client reads: a page of history of 1,000 of the longest texts."""
 EVENTS_PATH = "/v1/events"

@@ -7,18 +7,18 @@ minor version, so clients built on other parsers must ignore what they do not kn
 
 from typing import Annotated, Literal
 
+from hark.wire.bodies import MAX_TEXT_CHARS
 from hark.wire.codec import Meta, Record
 
 CONTROL_VERSION = 1
 """Major version of the contract; part of every path (`/v1/…`)."""
-MAX_TEXT_BYTES = 60_000
-"""Longest text of one message in UTF-8: it must fit an envelope with room for wrapping."""
 MAX_NAME_CHARS = 64
 MAX_HISTORY = 1_000
 """Messages in one page of history."""
 
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_CHARS)]
-Text = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT_BYTES)]
+Text = Annotated[str, Meta(min_length=1, max_length=4 * MAX_TEXT_CHARS)]
+"""A text beyond `MAX_TEXT_CHARS` parses, so that it can be refused as what it is: too long."""
 
 
 class HomeState(Record):
@@ -57,7 +57,7 @@ class Contact(Record):
     trust: str
     """unverified · verified · new_epoch · frozen."""
     safety_number: str
-    """60 digits in 12 groups of five."""
+    """60 digits; empty while the contact's keys are not known."""
     emoji: list[str]
     """The same number as seven words, for reading aloud."""
     devices: int

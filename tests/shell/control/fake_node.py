@@ -10,6 +10,7 @@ from hark.errors import (
     RefusedError,
     UnknownContactError,
 )
+from hark.wire.bodies import MAX_TEXT_CHARS
 
 BOB = "hark1bob"
 
@@ -68,8 +69,8 @@ class FakeNode:
             name="bob",
             status="accepted",
             trust=self.trust,
-            safety_number=" ".join(["12345"] * 12),
-            emoji=["cat"] * 7,
+            safety_number="12345" * 12,
+            emoji=[],
             devices=1,
             unread=len(self.unread),
             last_unix_ms=0,
@@ -122,7 +123,7 @@ class FakeNode:
         self._bob(request.contact)
         if request.text == "unverified":
             raise ContactUnverifiedError
-        if len(request.text.encode()) > schema.MAX_TEXT_BYTES:
+        if len(request.text) > MAX_TEXT_CHARS:
             raise MessageTooLongError
         message = message_of(len(self.talk) + 1, request.text, outgoing=True)
         self.talk.append(message)

@@ -84,7 +84,7 @@ def test_a_client_raises_the_error_that_the_node_raised(served: Served) -> None:
     with pytest.raises(ContactUnverifiedError):
         client.send("bob", "unverified")
     with pytest.raises(MessageTooLongError):
-        client.send("bob", "ü" * 40_000)
+        client.send("bob", "ü" * 16_385)
     with pytest.raises(RefusedError) as refused:
         client.invite()
     assert (refused.value.code, refused.value.retry_after_ms) == (12, 3_000)

@@ -15,6 +15,7 @@ from hark.control.schema import EventKind
 from hark.control.service import NodeService
 from hark.errors import MalformedError
 from hark.messaging.events import Cause, ContactChange, ContactStatus, MessageState, Trust
+from hark.wire.bodies import MAX_TEXT_CHARS
 from hark.wire.codec import JsonParser, Record, encode_json
 
 SPEC = (Path(__file__).parents[3] / "spec" / "control.md").read_text(encoding="utf-8")
@@ -107,7 +108,7 @@ def test_the_limits_are_those_of_the_code() -> None:
     listed = {row[0]: int(row[1].split()[0]) for row in rows("Limits")}
     assert listed == {
         "request body": routes.MAX_BODY_BYTES,
-        "text of a message": schema.MAX_TEXT_BYTES,
+        "text of a message": MAX_TEXT_CHARS,
         "name of a contact": schema.MAX_NAME_CHARS,
         "page of history": schema.MAX_HISTORY,
         "page of history when no limit is named": asgi.DEFAULT_HISTORY,

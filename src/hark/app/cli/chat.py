@@ -16,8 +16,9 @@ from hark.app.cli.command import Command
 from hark.app.cli.output import line_of, state_of
 from hark.app.cli.text import escape
 from hark.control.client import Client, EventStream
-from hark.control.schema import MAX_TEXT_BYTES, Contact, Event, Message
+from hark.control.schema import Contact, Event, Message
 from hark.errors import HarkError, NodeNotRunningError
+from hark.wire.bodies import MAX_TEXT_CHARS
 
 PROMPT = "> "
 SHOWN_COUNT = 10
@@ -93,7 +94,7 @@ class Conversation:
             if not line.strip():
                 continue
             try:
-                if len(line.encode()) > MAX_TEXT_BYTES:
+                if len(line) > MAX_TEXT_CHARS:
                     self._print("(too long for one message)")
                 else:
                     self._client.send(self._contact.account, line)

@@ -48,9 +48,7 @@ def init(
     passphrase = None if keyring else secrets.read_passphrase(passphrase_file, new=True)
     # The file is made first: an account whose words could not be kept is of no use.
     with secrets.new_secret_file(words_file) as keep:
-        made = accounts.init(
-            paths, name or paths.profile, passphrase=passphrase, supernodes=homes
-        )
+        made = accounts.init_account(paths, name or paths.profile, passphrase, homes)
         keep(" ".join(made.words) + "\n")
     if as_json:
         print_values(account=made.account, profile=paths.profile, folder=str(paths.data_dir))

@@ -86,8 +86,12 @@ def clock_time(unix_ms: int) -> str:
 
 
 def print_safety_number(contact: Contact) -> None:
-    """Print a contact's safety number in three rows, and as words."""
-    groups = contact.safety_number.split()
-    for start in range(0, len(groups), 4):
-        print("    " + " ".join(groups[start : start + 4]))
-    print("    " + " · ".join(contact.emoji))
+    """Print a contact's safety number."""
+    for row in safety_rows(contact.safety_number):
+        print(f"    {row}")
+
+
+def safety_rows(number: str) -> list[str]:
+    """Return a safety number in three rows of four groups of five digits."""
+    groups = [number[start : start + 5] for start in range(0, len(number), 5)]
+    return [" ".join(groups[start : start + 4]) for start in range(0, len(groups), 4)]

@@ -44,17 +44,15 @@ def restore(
 
     paths = options.paths(context, profile)
     homes = parse_homes(supernode)
-    given = _read_words(words_file).split()
-    # Before anything else is asked.
-    seed_of(" ".join(given))
+    given = _read_words(words_file)
+    # Refuse them before anything else is asked.
+    seed_of(given)
     passphrase = None if keyring else secrets.read_passphrase(passphrase_file, new=True)
-    account = accounts.restore(
-        paths, given, name or paths.profile, passphrase=passphrase, supernodes=homes
-    )
+    made = accounts.restore_account(paths, given, name or paths.profile, passphrase, homes)
     if as_json:
-        print_values(account=account, profile=paths.profile, folder=str(paths.data_dir))
+        print_values(account=made.account, profile=paths.profile, folder=str(paths.data_dir))
         return
-    print(f"The account {account}")
+    print(f"The account {made.account}")
     print(f"has been restored in {paths.data_dir}")
     print("Start it with `hark up`, then invite your contacts again: `hark invite`.")
 

@@ -10,10 +10,13 @@ import typer
 from hark.app.cli import options, output
 from hark.app.cli.command import Command
 from hark.control.client import Client, EventStream
-from hark.control.schema import MAX_TEXT_BYTES, Message
+from hark.control.schema import Message
 from hark.errors import EXIT_UNREACHABLE, HarkError, MessageTooLongError, UsageError
+from hark.wire.bodies import MAX_TEXT_CHARS
 
 STANDARD_INPUT = "-"
+MAX_INPUT_BYTES = 4 * MAX_TEXT_CHARS + 2
+"""Read from standard input: the longest text in UTF-8 with its line end, and one byte more."""
 DEFAULT_TIMEOUT_S = 60.0
 
 
@@ -101,7 +104,7 @@ def wait_for(
 
 def _text_of(words: list[str]) -> str:
     if words == [STANDARD_INPUT]:
-        raw = sys.stdin.buffer.read(MAX_TEXT_BYTES + 2)
+        raw = sys.stdin.buffer.read(MAX_INPUT_BYTES)
     else:
         raw = " ".join(words).encode(errors="surrogateescape")
     try:
@@ -110,8 +113,8 @@ def _text_of(words: list[str]) -> str:
         raise UsageError("the message is not text in UTF-8") from None
     if not text:
         raise UsageError("the message is empty")
-    if len(text.encode()) > MAX_TEXT_BYTES:
-        raise MessageTooLongError(f"more than {MAX_TEXT_BYTES} bytes")
+    if len(text) > MAX_TEXT_CHARS:
+        raise MessageTooLongError(f"more than {MAX_TEXT_CHARS} characters")
     return text
 
 

@@ -34,11 +34,10 @@ def up(
 
     It stays in the foreground until Ctrl-C, unless told to --detach.
     """
-    from hark.node.storage.keyfile import read_keyfile  # noqa: PLC0415
+    from hark.node.accounts import needs_passphrase  # noqa: PLC0415
 
     paths = options.paths(context, profile)
-    needs_passphrase = read_keyfile(paths.keyfile).kind == "passphrase"
-    passphrase = secrets.read_passphrase(passphrase_file) if needs_passphrase else None
+    passphrase = secrets.read_passphrase(passphrase_file) if needs_passphrase(paths) else None
     if detach:
         _run_in_background(paths, passphrase)
     else:

@@ -15,6 +15,7 @@ from hark.app.cli.demo.cast import (
     until_contacts,
 )
 from hark.app.cli.demo.stage import DemoError
+from hark.app.cli.output import safety_rows
 from hark.app.cli.qr import draw
 
 GREETING = "Hello Bob, nobody else can read this."
@@ -63,8 +64,7 @@ def invitation(cast: Cast) -> Facts:
     teller.say("Bob has added Alice. To each of them the other is a contact now.")
     number = same_number(cast, BOB)
     teller.say("Both see the same safety number, so nobody is in between:")
-    teller.show(in_rows(number.split(), 4))
-    teller.show(" · ".join(cast.client(ALICE).contact("Bob").emoji))
+    teller.show("\n".join(safety_rows(number)))
     for profile, other in ((ALICE, "Bob"), (BOB, "Alice")):
         cast.client(profile).verify(other)
     return {"link_characters": len(link), "safety_number": number, "same_on_both_sides": True}

@@ -8,7 +8,6 @@ from hark.app.cli.demo.cast import (
     RESTORED,
     Cast,
     Facts,
-    in_rows,
     is_contact,
     received,
     same_number,
@@ -17,6 +16,7 @@ from hark.app.cli.demo.cast import (
     words_file,
 )
 from hark.app.cli.demo.stage import DemoError
+from hark.app.cli.output import safety_rows
 from hark.control.problems import sentence_of
 from hark.errors import ContactUnverifiedError
 
@@ -97,7 +97,7 @@ def restored(cast: Cast) -> Facts:
     if number == number_before:
         raise DemoError("the safety number is still the old one")
     teller.say("They compare the new number, and it is the same on both sides:")
-    teller.show(in_rows(number.split(), 4))
+    teller.show("\n".join(safety_rows(number)))
     cast.client(ALICE).verify("Bob")
     send(cast, ALICE, "Bob", AFTERWARDS)
     with teller.waiting("the message passes"):

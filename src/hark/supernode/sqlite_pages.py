@@ -8,6 +8,7 @@ Source: sqlite.org/fileformat2.html, sections 1.3, 1.5, 1.6 and 1.8.
 """
 
 import mmap
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ BTREE_KINDS = {1, 5}
 """In a pointer map: root of a b-tree, other page of one."""
 INNER_PAGES = {0x02, 0x05}
 """First byte of a b-tree's inner page, whose header has 12 bytes; a leaf's has 8."""
+_CONTENT = re.compile(rb"[^\0]{8}")
+"""Between cells SQLite leaves numbers of at most four bytes by itself, with zeros around."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +117,11 @@ class DatabasePages:
         content_start = int.from_bytes(page[start + 5 : start + 7], "big") or 65536
         list_start = start + (12 if page[start] in INNER_PAGES else 8)
         gap = page[list_start + 2 * cell_count : content_start]
-        if not any(gap):
-            return False
-        # Places of cells that were deleted are numbers below the page's size.
-        words = (int.from_bytes(gap[at : at + 2], "big") for at in range(0, len(gap), 2))
-        return any(word > self.header.page_bytes for word in words)
+        # Where the list was longer once, places of cells are left: numbers within the page.
+        at = 0
+        while 0 < int.from_bytes(gap[at : at + 2], "big") <= self.header.page_bytes:
+            at += 2
+        return _CONTENT.search(gap, at) is not None
 
     def _page(self, number: int) -> bytes:
         size = self.header.page_bytes

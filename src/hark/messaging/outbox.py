@@ -51,6 +51,8 @@ from hark.wire.mailbox import (
     Stamp,
 )
 
+_NO_STOP_FOR_REQUEST = {Cause.NOT_ACCEPTED, Cause.NEW_EPOCH}
+
 ROUTE_CONTACT = 0
 """To the contact mailbox, with the delivery token."""
 ROUTE_PASS = 1
@@ -341,8 +343,11 @@ def _next_serial(work: Work) -> int:
 
 def _stopping_cause(work: Work, row: OutboxRow) -> Cause:
     stop = trust.sending_stopped(work, AccountId(row.account))
-    is_request = row.body_type == BodyType.CONTACT_REQUEST
-    return Cause.NONE if is_request and stop is Cause.NOT_ACCEPTED else stop
+    # A request goes although the account is in a new epoch: a person has just added the new
+    # link, and the other side needs our keys before it has a number to compare.
+    if row.body_type == BodyType.CONTACT_REQUEST and stop in _NO_STOP_FOR_REQUEST:
+        return Cause.NONE
+    return stop
 
 
 def _seal(work: Work, row: OutboxRow) -> OutboxRow | None:

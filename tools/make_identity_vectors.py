@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from hark.crypto.admission import pass_hash
 from hark.crypto.labels import Label
 from hark.errors import ForgedError, HarkError, MalformedError
 from hark.identity.account_id import display
@@ -27,7 +28,7 @@ from hark.identity.envelope_key import (
     MAX_EXPIRED_USE_MS,
 )
 from hark.identity.introduction import Introduction
-from hark.identity.invitation import Home, Invitation, put_pass, put_pass_hash
+from hark.identity.invitation import Home, Invitation, put_pass
 from hark.identity.prekeys import PrekeyKind, SignedPrekey
 from hark.identity.root import Root
 from hark.identity.safety_number import half_of, safety_number
@@ -706,9 +707,7 @@ def invitation_cases() -> list[Case]:
             ],
             token="" if one.token is None else one.token.hex(),
             put_pass="" if one.token is None else put_pass(one.token).hex(),
-            put_pass_hash=(
-                "" if one.token is None else put_pass_hash(put_pass(one.token)).hex()
-            ),
+            pass_hash=("" if one.token is None else pass_hash(put_pass(one.token)).hex()),
             expires_unix_ms=one.expires_unix_ms,
         )
         for name, one in (("two homes and a token", two), ("contact address", contact))

@@ -51,8 +51,6 @@ class Label(bytes, Enum):
     """HPKE `info` of the sealed envelope."""
     BIND = b"hark/bind/1\0"
     """Hash: who speaks to whom under which envelope key."""
-    PEER_SECRET = b"hark/peer-secret/1\0"
-    """Derivation: secrets of one pair of accounts."""
 
     # Link and mailbox.
     LOGIN = b"hark/login/1\0"
@@ -71,5 +69,3 @@ class Label(bytes, Enum):
     # Storage.
     STORE_KEY = b"hark/store-key/1\0"
     """Associated data of the wrapped store key."""
-    PICKLE_KEY = b"hark/pickle/1\0"
-    """Derivation: store key to the key of the ratchet pickles."""

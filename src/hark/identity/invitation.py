@@ -23,7 +23,7 @@ Source: spec/identity.md#invitation.
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from hark.crypto.hashing import labelled_hash
@@ -48,6 +48,7 @@ MAX_URI_CHARACTERS = 400
 MAX_HOMES = 2
 MAX_HOST_CHARACTERS = 64
 TOKEN_BYTES = 16
+PASS_BYTES = 16
 INVITATION_LIFE_MS = 7 * 24 * 60 * 60 * 1000
 """How long a new invitation with a token is valid."""
 
@@ -104,7 +105,7 @@ class Invitation:
     account_id: AccountId
     homes: tuple[Home, ...]
     """One or two, of different supernodes."""
-    token: bytes | None = None
+    token: bytes | None = field(default=None, repr=False)
     """16 random bytes for one use, or None for a public contact address."""
     expires_unix_ms: int = 0
     """End of validity in milliseconds since 1970-01-01 UTC; 0 for never."""
@@ -200,10 +201,8 @@ def is_host(host: str) -> bool:
 
 
 def put_pass(token: bytes) -> bytes:
-    """Return what the holder of a token shows to the home, 32 bytes."""
-    return labelled_hash(Label.INVITE_PUT, token)
+    """Return what the holder of a token shows to the home, 16 bytes.
 
-
-def put_pass_hash(shown: bytes) -> bytes:
-    """Return what the home stores of a pass, 32 bytes: its disk lets nobody in."""
-    return labelled_hash(Label.PUT_PASS, shown)
+    Of this the home stores a hash only: `hark.crypto.admission.pass_hash`.
+    """
+    return labelled_hash(Label.INVITE_PUT, token)[:PASS_BYTES]

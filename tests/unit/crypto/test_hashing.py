@@ -13,7 +13,7 @@ def test_a_labelled_hash_is_sha256_over_label_and_parts() -> None:
 def test_derived_keys_differ_by_label_salt_and_secret() -> None:
     derived = {
         hkdf(b"s" * 32, Label.BUNDLE_KEY, 32),
-        hkdf(b"s" * 32, Label.PICKLE_KEY, 32),
+        hkdf(b"s" * 32, Label.SAS, 32),
         hkdf(b"s" * 32, Label.BUNDLE_KEY, 32, salt=b"x"),
         hkdf(b"t" * 32, Label.BUNDLE_KEY, 32),
     }

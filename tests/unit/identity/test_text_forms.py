@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hark.crypto.admission import pass_hash
 from hark.errors import InvitationError, MalformedError, UsageError
 from hark.identity.account_id import display, parse_display
 from hark.identity.invitation import (
@@ -14,7 +15,6 @@ from hark.identity.invitation import (
     Invitation,
     is_host,
     put_pass,
-    put_pass_hash,
 )
 from hark.identity.safety_number import grouped, half_of, safety_number
 from hark.identity.sas import EMOJI, emoji_of
@@ -154,7 +154,12 @@ def test_an_invitation_expires() -> None:
 
 def test_neither_the_pass_nor_what_is_stored_of_it_shows_the_token() -> None:
     token = fixed_bytes("token", 16)
-    assert len({token, put_pass(token)[:16], put_pass_hash(put_pass(token))[:16]}) == 3
+    assert len({token, put_pass(token), pass_hash(put_pass(token))[:16]}) == 3
+
+
+def test_an_invitation_does_not_show_its_token_when_it_is_printed() -> None:
+    assert INVITATION.token is not None
+    assert repr(INVITATION.token) not in repr(INVITATION)
 
 
 # Safety numbers

@@ -8,6 +8,7 @@ was doing, and nothing that it meant to send after that commit leaves.
 from collections.abc import Callable
 from functools import partial
 from random import Random
+from typing import TypeVar
 
 from hark.errors import StoreStaleError
 from hark.machine import Instant, RandomBytes
@@ -31,6 +32,7 @@ STAMP_S = 1.0
 """What finding a stamp takes, in seconds of virtual time."""
 STAMP_TRIES = 2**28
 
+AnswerT = TypeVar("AnswerT")
 Dial = Callable[[Address], Connection | None]
 """Connects to a supernode; None when it cannot be reached."""
 
@@ -46,7 +48,6 @@ class SimNode:
         dial: the network.
         accept: hands a connection to the supernode of this address; returns its certificate.
         calendar: what this device believes the time to be.
-        told: is given every event that the core tells its faces.
     """
 
     def __init__(
@@ -59,7 +60,6 @@ class SimNode:
         dial: Dial,
         accept: Callable[[Address, Connection], bytes],
         calendar: Calendar,
-        told: Callable[[m.Event], None],
     ) -> None:
         self.store = store
         self.calendar = calendar
@@ -71,7 +71,10 @@ class SimNode:
         self._random_bytes = random_bytes
         self._dial = dial
         self._accept = accept
-        self._told = told
+        self.told: Callable[[m.Event], None] = _ignore
+        """Given every event that the core tells its faces."""
+        self.on_crash: Callable[[SimNode], None] = _ignore
+        """Given this node when a planned crash has come."""
         self._timer: Timer | None = None
         self._connections: dict[int, Connection] = {}
         self._life = 0
@@ -121,9 +124,11 @@ class SimNode:
         """Carry out a command; whether it was carried out before a crash."""
         return self._run(lambda now: command(self._core.messaging(now), now))
 
-    def ask(self, question: Callable[[Messaging], object]) -> object:
-        """Ask messaging something."""
-        return question(self._core.messaging(self._clock.now))
+    def ask(self, question: Callable[[Messaging], AnswerT]) -> AnswerT:
+        """Ask messaging something, in calm weather."""
+        answers: list[AnswerT] = []
+        self._run(lambda now: answers.append(question(self._core.messaging(now))))
+        return answers[0]
 
     # The core.
 
@@ -134,6 +139,7 @@ class SimNode:
             effects = self._core.take_effects()
         except Crash:
             self.crash()
+            self.on_crash(self)
             return False
         except StoreStaleError:
             self.overtaken = True
@@ -180,7 +186,7 @@ class SimNode:
             case m.FindStamp():
                 self._clock.after(STAMP_S, self._alive(partial(self._find_stamp, effect)))
             case Told(event):
-                self._told(event)
+                self.told(event)
 
     def _open(self, number: int, address: Address) -> None:
         connection = self._dial(address)
@@ -214,3 +220,7 @@ class SimNode:
         )
         if nonce is not None:
             self._feed(m.StampFound(effect.stamp_id, nonce))
+
+
+def _ignore(_what: object) -> None:
+    """Nobody has asked to be told."""

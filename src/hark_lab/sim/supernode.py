@@ -70,6 +70,8 @@ class SimSupernode:
         self.misbehaviour = Misbehaviour()
         self.crash_share = 0.0
         """Share of commits that a crash comes before or after, 0..1."""
+        self.on_crash: Callable[[SimSupernode], None] = _ignore
+        """Given this supernode when a planned crash has come."""
         self.up = False
         self._life = 0
         self.start()
@@ -174,6 +176,7 @@ class SimSupernode:
             outputs = self._service.apply(batch, now, self._calendar.unix_ms(now))
         except Crash:
             self.crash()
+            self.on_crash(self)
             return
         for output in outputs:
             if isinstance(output, Deliver) and not self.misbehaviour.honest:
@@ -204,3 +207,7 @@ class SimSupernode:
             )
         else:
             self._deliver(output.link, output)
+
+
+def _ignore(_what: object) -> None:
+    """Nobody has asked to be told."""

@@ -1,9 +1,9 @@
 """A device store in dictionaries, for tests and the simulator.
 
 It keeps the contract of `hark.messaging.store`: what a transaction did is undone when its
-block raises. `fault` is called before and after each commit; one that raises `Crash` is a
-power cut at that very place: before it, nothing of the transaction is kept, after it,
-everything is, and in neither case does its owner hear of success.
+block raises. `fault` is called before and after each commit that changes something; one that
+raises `Crash` is a power cut at that very place: before it, nothing of the transaction is
+kept, after it, everything is, and in neither case does its owner hear of success.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -41,6 +41,15 @@ class DictDeviceStore:
         self._undo: list[Undo] | None = None
         self.fault = fault
         self.commit_count = 0
+        """Transactions that have changed something."""
+
+    def copy(self) -> "DictDeviceStore":
+        """Return a copy of what was committed, as a backup of the file would be."""
+        assert self._undo is None, "in the middle of a transaction"
+        other = DictDeviceStore(self.fault)
+        other._rows = {name: dict(rows) for name, rows in self._rows.items()}
+        other._orders = {name: list(order) for name, order in self._orders.items()}
+        return other
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -49,15 +58,16 @@ class DictDeviceStore:
         self._undo = []
         try:
             yield self
-            if self.fault is not None:
+            changed = bool(self._undo)
+            if changed and self.fault is not None:
                 self.fault(BEFORE_COMMIT)
         except BaseException:
             self._undo_to(0)
             self._undo = None
             raise
         self._undo = None
-        self.commit_count += 1
-        if self.fault is not None:
+        self.commit_count += changed
+        if changed and self.fault is not None:
             self.fault(AFTER_COMMIT)
 
     @contextmanager

@@ -24,7 +24,7 @@ from hark_lab.sim.network import Connection, Path
 from hark_lab.sim.node import SimNode
 from hark_lab.sim.supernode import Misbehaviour, SimSupernode
 
-RESTART_S = (0.5, 120.0)
+RESTART_S = (0.5, 20.0)
 """Shortest and longest time until somebody starts a crashed program again, in seconds."""
 CALM_S = 3 * 24 * 3600.0
 """How long a world is left alone at the end: resends and healing take up to a day."""
@@ -204,7 +204,10 @@ class World:
         self.calm = True
         for supernode in self.supernodes.values():
             supernode.crash_share = 0.0
-            supernode.misbehaviour = Misbehaviour()
+            if not supernode.misbehaviour.honest:
+                # An honest program takes its place, over the same disk.
+                supernode.misbehaviour = Misbehaviour()
+                supernode.crash()
             if not supernode.up:
                 supernode.start()
         for device in self.devices():

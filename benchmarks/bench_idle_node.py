@@ -9,15 +9,17 @@ wake-ups, which are the voluntary context switches of all its threads.
 """
 
 import argparse
+import itertools
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks._forwarder import Forwarder, Traffic, forwarding_to
 from benchmarks._processes import voluntary_switches
+from benchmarks._report import Goal, write_report
 from hark.app.cli.demo.stage import Stage
 from hark.wire.address import Address
 
@@ -42,6 +44,35 @@ class Minute:
 class _Reading:
     traffic: Traffic
     switches: dict[int, int]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--settle-minutes", type=float, default=10)
+    parser.add_argument("--minutes", type=int, default=10)
+    parser.add_argument("--quick", action="store_true", help="settle for 1 minute, count 2")
+    options = parser.parse_args(arguments)
+    settle_minutes, minutes = (
+        (1, 2) if options.quick else (options.settle_minutes, options.minutes)
+    )
+    samples = measure(settle_minutes, minutes)
+    link_bytes = sum(minute.link_bytes for minute in samples)
+    wake_ups = sum(minute.wake_up_count for minute in samples)
+    write_report(
+        "idle_node",
+        question="What does a node cost while nothing happens?",
+        parameters={"settle_minutes": settle_minutes, "minutes": minutes, "homes": 1},
+        figures={
+            "link_bits_per_s": link_bytes * 8 / (minutes * MINUTE_S),
+            "wake_ups_per_minute": wake_ups / minutes,
+        },
+        samples={"minutes": [asdict(minute) for minute in samples]},
+        goals=[
+            Goal("link_bits_per_s", at_most=MAX_BITS_PER_S),
+            Goal("wake_ups_per_minute", at_most=MAX_WAKE_UPS_PER_MINUTE),
+        ],
+    )
 
 
 @contextmanager
@@ -76,7 +107,7 @@ def measure(settle_minutes: float, minute_count: int) -> list[Minute]:
         for number in range(1, minute_count + 1):
             time.sleep(max(0.0, started_s + number * MINUTE_S - time.monotonic()))
             readings.append(_read(pid, forwarder))
-    return [_between(*pair) for pair in zip(readings, readings[1:], strict=False)]
+    return [_between(*pair) for pair in itertools.pairwise(readings)]
 
 
 def _read(pid: int, forwarder: Forwarder) -> _Reading:
@@ -93,3 +124,7 @@ def _between(before: _Reading, after: _Reading) -> Minute:
             count - before.switches.get(thread, 0) for thread, count in after.switches.items()
         ),
     )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,8 @@
-"""What is measured of a server, ours or a peer's."""
+"""What is done to a server, ours or a peer's, and what is measured of it."""
 
 from dataclasses import dataclass
+
+LOG_IN_SAMPLE_COUNT = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +20,19 @@ class Plan:
     message_count: int
     """Messages of one sample."""
     sample_count: int
+    """Samples of messages."""
     body_bytes: int
     """Length of one message's body: a sealed envelope of the smallest size."""
     settle_s: float
     """Silence before memory is read, in seconds."""
+
+    def log_in_targets(self) -> list[int]:
+        """Return how many clients there are after each sample of log-ins."""
+        added = self.client_count - self.base_client_count
+        return [
+            self.base_client_count + added * number // LOG_IN_SAMPLE_COUNT
+            for number in range(1, LOG_IN_SAMPLE_COUNT + 1)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,5 +44,5 @@ class Figures:
     log_ins_per_cpu_s: list[float]
     messages_per_cpu_s: list[float]
     messages_per_s: list[float]
-    """By the wall clock, with the load generator on the same machine: no goal, for the reader
-    to see how busy the machine was."""
+    """By the clock on the wall, with the load generator on the same machine: not to be judged,
+    but for the reader to see how busy the machine was."""

@@ -14,7 +14,6 @@ from benchmarks.peers.xmpp_server import DOMAIN, LISTEN_HOST, XmppServer
 
 LOG_INS_AT_ONCE = 16
 """Enough to keep the server busy, few enough for any backlog."""
-LOG_IN_SAMPLE_COUNT = 5
 SAMPLE_S = 60.0
 """Longest time for one sample of messages, in seconds."""
 
@@ -85,9 +84,7 @@ async def _log_in_samples(
     clients: list[XmppClient], plan: Plan, server: XmppServer, context: ssl.SSLContext
 ) -> list[float]:
     samples = []
-    start = len(clients)
-    for number in range(1, LOG_IN_SAMPLE_COUNT + 1):
-        target = start + (plan.client_count - start) * number // LOG_IN_SAMPLE_COUNT
+    for target in plan.log_in_targets():
         before_s, before_count = cpu_s(server.pid), len(clients)
         await _log_in_until(clients, target, server, context)
         samples.append((target - before_count) / (cpu_s(server.pid) - before_s))

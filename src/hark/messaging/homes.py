@@ -23,7 +23,6 @@ from hark.messaging.asks import (
     ReplaceToken,
 )
 from hark.messaging.events import HomeChanged, KeepHome, LeaveHome, LogInMailbox
-from hark.messaging.outbox import PASS_BYTES
 from hark.messaging.tables import (
     HOMES,
     HOMES_BY_AGE,
@@ -299,7 +298,7 @@ def _register_passes(work: Work, home: HomeRow, row: MailboxRow) -> None:
     slot = [one.node for one in home_rows(work)].index(home.node)
     for invitation in work.t.select(INVITATIONS_BY_TIME, above=work.now_unix_ms):
         if not invitation.registered & 1 << slot:
-            shown = put_pass(invitation.token)[:PASS_BYTES]
+            shown = put_pass(invitation.token)
             request = RegisterPass(row.mailbox, pass_hash(shown), invitation.expires_unix_ms)
             _ask(work, home, request, Register(node, slot, invitation.token))
 

@@ -58,6 +58,8 @@ def receive(work: Work, envelope: bytes, *, by_requests: bool, live: bool = Fals
     except UnopenedError as failure:
         if not live:
             quarantine.keep(work, envelope, failure)
+        if failure.fork is not None:
+            trust.learn_chain(work, failure.fork)
         if failure.learn:
             _ask_who(work, failure)
 

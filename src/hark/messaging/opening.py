@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from hark.crypto.admission import envelope_hash
 from hark.crypto.hashing import equal
 from hark.errors import ForgedError, PeerError
-from hark.identity.chain import IdentityChain
+from hark.identity.chain import Change, IdentityChain
 from hark.identity.devices import Device
 from hark.identity.envelope_key import EnvelopeKeyRecord
 from hark.identity.introduction import Introduction
@@ -53,6 +53,9 @@ class UnopenedError(Exception):
         self.device = device
         self.learn = learn
         """Whether a newer chain of that account may cure it."""
+        self.fork: IdentityChain | None = None
+        """A validly signed chain that contradicts the one we know. It is proof by itself,
+        whoever brought it."""
 
 
 FAILURES = {
@@ -130,10 +133,12 @@ def _find_sender(
         introduction, chain = _introduced(inner)
         # What we know already has the last word on who speaks for an account.
         known = trust.chain_of(work, account)
-        joined = chain if known is None else known.merge(chain)[0]
+        joined, change = (chain, None) if known is None else known.merge(chain)
         device = joined.device(device_id)
-        if device is None:
-            raise UnopenedError("unknown_sender", account, device_id)
+        if device is None or change is Change.FROZEN:
+            failure = UnopenedError("unknown_sender", account, device_id)
+            failure.fork = chain if change is Change.FROZEN else None
+            raise failure
         return Party(account, device), introduction, chain
     row = work.t.get(PEER_DEVICES, account, device_id)
     if row is None:

@@ -60,11 +60,10 @@ ROUTE_PASS = 1
 ROUTE_STAMP = 2
 """To the requests mailbox, with a stamp."""
 
-PASS_BYTES = 16
-"""What of `put_pass` is shown to the home."""
-
 _FULL_RETRY_MS = 10 * 60 * 1000
 _REFUSED_RETRY_MS = 60 * 60 * 1000
+_FETCH_FAILURES = frozenset({Cause.NO_HOME, Cause.REFUSED, Cause.KEYS_INVALID})
+"""Why keys could not be had: stays told until they come."""
 _ONCE = frozenset({BodyType.RECEIPT})
 """Bodies that are put once: nobody confirms a receipt."""
 
@@ -268,11 +267,8 @@ def put_held(work: Work, purpose: PutEnvelope, answer: Held) -> None:
     first = not row.held
     row = row._replace(held=row.held | 1 << purpose.slot, cause=Cause.NONE.value)
     if first:
-        row = row._replace(
-            first_put_unix_ms=work.now_unix_ms,
-            tries=0,
-            due_unix_ms=work.now_unix_ms + work.jittered_ms(work.config.reput_delays_ms[0]),
-        )
+        row = row._replace(first_put_unix_ms=work.now_unix_ms, tries=0)
+        row = row._replace(due_unix_ms=_reput_unix_ms(work, row))
     work.t.put(OUTBOX, row)
     if row.conversation:
         _note_state(work, row, MessageState.HELD, Cause.NONE)
@@ -311,7 +307,7 @@ def challenge_given(work: Work, purpose: PutChallenge, answer: Challenge) -> Non
     """Have a stamp made for an envelope."""
     row = row_of(work, purpose.key)
     place = None if row is None else _place(work, row, purpose.slot)
-    if row is None or place is None or not row.envelope:
+    if row is None or place is None or row.route == ROUTE_CONTACT or not row.envelope:
         return
     subject = envelope_hash(row.envelope)
     work.find_stamp(purpose, answer.challenge, answer.bits, place.mailbox, subject)
@@ -323,7 +319,10 @@ def stamp_found(
     """Put an envelope with its stamp, if it is still the envelope that was stamped."""
     row = row_of(work, purpose.key)
     place = None if row is None else _place(work, row, purpose.slot)
-    if row is None or place is None or envelope_hash(row.envelope) != subject:
+    if row is None or place is None or row.route == ROUTE_CONTACT:
+        # A new card has come meanwhile; the envelope has gone by the front door.
+        return
+    if envelope_hash(row.envelope) != subject:
         return
     request = Put(place.mailbox, Stamp(challenge, nonce), row.envelope)
     work.ask(place.address, request, PutEnvelope(purpose.key, purpose.slot))
@@ -364,7 +363,9 @@ def _seal(work: Work, row: OutboxRow) -> OutboxRow | None:
         node = claims.want_keys(work, account, device, one_time=True, by_requests=by_requests)
         if node is not None:
             _starve(work, row, node)
-        cause = Cause.HEALING if row.resends else Cause.FETCHING_KEYS
+        cause = Cause(row.cause)
+        if cause not in _FETCH_FAILURES:
+            cause = Cause.HEALING if row.resends else Cause.FETCHING_KEYS
         wait(work, row, cause, _retry_unix_ms(work, row))
         return None
     if peer.gossip_counter > peer.record_counter:
@@ -464,7 +465,7 @@ def _place(work: Work, row: OutboxRow, slot: int) -> Doorway | None:
 def _pass(work: Work, account: AccountId) -> InvitationPass | None:
     row = work.t.get(CONTACTS, account)
     token = Invitation.parse(row.invitation).token if row and row.invitation else None
-    return InvitationPass(put_pass(token)[:PASS_BYTES]) if token else None
+    return InvitationPass(put_pass(token)) if token else None
 
 
 def _starve(work: Work, row: OutboxRow, node: NodeId) -> None:
@@ -481,6 +482,10 @@ def _retry_unix_ms(work: Work, row: OutboxRow) -> int:
 def _reput_unix_ms(work: Work, row: OutboxRow) -> int:
     """Return when to put again what is held and not confirmed."""
     delays_ms = work.config.reput_delays_ms
+    if row.body_type == BodyType.CONTACT_REQUEST:
+        # A stranger asks once more, half a day later, and then waits for its end.
+        again = row.tries == 0 and row.resends == 0
+        return work.now_unix_ms + delays_ms[-1] if again else row.expires_unix_ms
     delay_ms = delays_ms[min(row.tries, len(delays_ms) - 1)]
     return work.now_unix_ms + work.jittered_ms(delay_ms)
 

@@ -352,6 +352,8 @@ class World:
                 self._pass_on(effect)
             case FindStamp(stamp_id):
                 return [StampFound(stamp_id, bytes(8))]
+            case _:
+                raise AssertionError(f"an effect that nobody performs: {effect}")
         return []
 
     def _log_in(self, person: Person, effect: LogInMailbox) -> list[MessagingInput]:
@@ -432,5 +434,10 @@ def hash_of(envelope: bytes) -> bytes:
 
 
 def quick(config: MessagingConfig | None = None) -> MessagingConfig:
-    """Return settings under which receipts leave at once."""
-    return replace(config or MessagingConfig(), receipt_batch_ms=0, receipt_open_ms=0)
+    """Return settings under which receipts leave at once, and days pass quickly."""
+    return replace(
+        config or MessagingConfig(),
+        receipt_batch_ms=0,
+        receipt_open_ms=0,
+        maintenance_ms=2 * 3600 * 1000,
+    )

@@ -23,6 +23,8 @@ from hark.wire.address import Address
 from hark.wire.ids import DEVICE_ID_BYTES, AccountId, DeviceId, MailboxId, NodeId
 from hark.wire.mailbox import Bundle, Claim
 
+LOOK_INTERVAL_MS = 60 * 1000
+"""A device's keys are looked at, without opening a session, at most so often."""
 UNKNOWN_DEVICE = DeviceId(bytes(DEVICE_ID_BYTES))
 """Stands for the device that an invitation leads to, before its keys have come."""
 
@@ -93,6 +95,9 @@ def want_keys(
         home = peers.homes_of(peer)[slot]
         place = Doorway(place.address, MailboxId(home.requests_mailbox), b"")
     node = place.address.node_id
+    looked_ms = 0 if peer is None else work.calendar_unix_ms - peer.claimed_unix_ms
+    if not one_time and peer is not None and 0 <= looked_ms < LOOK_INTERVAL_MS:
+        return node
     resting = work.volatile.backoff.get(node)
     if any(rest is not None and work.now < rest.until for rest in (backoff, resting)):
         return node

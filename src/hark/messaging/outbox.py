@@ -420,7 +420,12 @@ def _introduction(work: Work) -> bytes:
 
 def _put(work: Work, row: OutboxRow) -> None:
     """Ask every home of the device to take the envelope, and store when to look again."""
-    for slot, (place, admission) in enumerate(_places(work, row)):
+    places = _places(work, row)
+    if not places and work.t.get(PEER_DEVICES, row.account, row.device) is None:
+        # The device has left its account; the message goes to those that are there.
+        forget(work, row)
+        return
+    for slot, (place, admission) in enumerate(places):
         node = place.address.node_id
         backoff = work.volatile.backoff.get(node)
         if backoff is not None and work.now < backoff.until:

@@ -82,12 +82,16 @@ class Volatile:
     maintenance_at: Instant | None = None
     internal_errors: Counter[str] = field(default_factory=Counter)
     """Bugs of ours that one input met, by the class of the error."""
+    quarantine_bytes: int | None = None
+    """Size of the quarantine; None before it was counted."""
     own: OwnDevice | None = None
     secrets: dict[bytes, EnvelopeSecret] = field(default_factory=dict)
 
     def drop_caches(self) -> None:
         """Forget what an undone transaction may have written."""
         self.own = None
+        self.quarantine_bytes = None
+        self.next_serial = 0
         self.secrets.clear()
 
     def begin(self, purpose: Purpose, now: Instant) -> int:

@@ -53,7 +53,7 @@ def test_a_new_envelope_key_is_made_each_day_and_old_ones_are_deleted_three_days
 ):
     world, alice, bob = settled()
     assert key_counters(alice) == [1]
-    world.pass_time(DAY_S + HOUR_S)
+    world.pass_time(DAY_S + 3 * HOUR_S)
     assert key_counters(alice) == [1, 2]
     world.pass_time(10 * DAY_S)
     counters = key_counters(alice)

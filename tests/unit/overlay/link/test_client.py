@@ -213,6 +213,26 @@ def test_delays_grow_while_nothing_answers() -> None:
     assert 60 < max(delays) <= 300
 
 
+@pytest.mark.parametrize(("stands_s", "longest_s"), [(1.0, 300.0), (61.0, 1.0)])
+def test_only_a_link_that_held_for_a_minute_begins_the_back_off_anew(
+    stands_s: float, longest_s: float
+) -> None:
+    client = new_client()
+    client.start(at(0.0))
+    now, delays = 0.0, []
+    for _ in range(40):
+        client.handle(TransportOpened(CERTIFICATE), at(now))
+        client.handle(FrameReceived(encode(wire.Hello(1, bytes(32), 1, 0))), at(now))
+        now += stands_s
+        client.handle(TransportLost("crashed"), at(now))
+        due = client.deadline()
+        assert due is not None
+        delays.append(due - now)
+        now = due
+        client.handle_deadline(due)
+    assert longest_s / 3 < max(delays) <= longest_s
+
+
 def test_connect_now_does_not_wait() -> None:
     client = client_up()
     client.handle(TransportLost("no network"), at(1.0))

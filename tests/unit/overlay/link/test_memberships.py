@@ -47,6 +47,14 @@ def test_only_a_passing_refusal_is_tried_again_on_the_same_link() -> None:
             assert memberships.due(NOW) == []
 
 
+def test_end_of_the_link_forgets_the_login_that_was_to_be_tried_again() -> None:
+    memberships = one_member()
+    memberships.answered(BOX, ErrorCode.OVERLOADED, 3000, NOW)
+    memberships.link_ended()
+    assert memberships.deadline() is None
+    assert memberships.due(Instant(100.0)) == []
+
+
 def test_end_of_the_link_forgets_what_was_attached_but_not_the_mailbox() -> None:
     memberships = one_member()
     memberships.answered(BOX, ErrorCode.NONE, 0, NOW)

@@ -304,10 +304,12 @@ def test_open_requests_are_bounded_and_an_answer_makes_room() -> None:
         assert isinstance(asked, Asked)
     assert len(frames(receive(server, ASK))) == 1
     assert frames(receive(server, LIVE)) == [wire.LiveResult(2, passed=False)]
-    server.deliver(Answered(A_LINK, 1, Done()))
-    server.take_effects()
-    (asked,) = receive(server, ASK)
-    assert isinstance(asked, Asked)
+    for outcome in (Answered(A_LINK, 1, Done()), LiveAnswered(A_LINK, 1, passed=False)):
+        server.deliver(outcome)
+        server.take_effects()
+        (asked,) = receive(server, ASK)
+        assert isinstance(asked, Asked)
+        assert len(frames(receive(server, ASK))) == 1
 
 
 def test_link_has_slots_only_and_is_small() -> None:

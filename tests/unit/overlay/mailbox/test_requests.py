@@ -4,7 +4,7 @@ import pytest
 
 from hark.crypto.admission import envelope_hash, pass_hash, token_hash
 from hark.crypto.hashing import sha256
-from hark.overlay.mailbox.events import Asked, LinkRef, PrekeysRunLow
+from hark.overlay.mailbox.events import Asked, LinkRef, LiveAnswered, LiveAsked, PrekeysRunLow
 from hark.overlay.mailbox.limits import (
     DAY_MS,
     HOUR_MS,
@@ -284,8 +284,22 @@ def test_new_token_replaces_the_old_one_for_mail_live_and_claims() -> None:
     new = b"another-token..."
     assert home.ask(wire.SetToken(box, token_hash(new)), A_LINK) == Done()
     assert code_of(home.put(box, b"e")) is ErrorCode.TOKEN_STALE
+    for token, passed in ((TOKEN, False), (new, True)):
+        outputs = home.apply(LiveAsked(SENDER, 1, box, token, b"live"))
+        assert LiveAnswered(SENDER, 1, passed) in outputs
     assert code_of(home.ask(wire.Claim(box, TOKEN, one_time=False))) is ErrorCode.TOKEN_STALE
     assert isinstance(home.ask(put_by_token(box, b"e", new)), Held)
+
+
+def test_token_that_a_requests_mailbox_was_made_with_admits_nobody() -> None:
+    home = Home()
+    owner = owner_key(1).public.raw
+    stamp = home.stamp(NO_MAILBOX, sha256(owner))
+    create = wire.CreateMailbox(REQUESTS_MAILBOX, owner, token_hash(TOKEN), stamp)
+    created = home.ask(create)
+    assert isinstance(created, wire.MailboxCreated)
+    put = put_by_token(MailboxId(created.mailbox), SMALL)
+    assert code_of(home.ask(put)) is ErrorCode.TOKEN_STALE
 
 
 def test_requests_mailbox_has_no_token_to_set() -> None:

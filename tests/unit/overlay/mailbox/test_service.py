@@ -8,6 +8,7 @@ from hark.overlay.mailbox.events import (
     Asked,
     Attach,
     Attached,
+    Deliver,
     Detach,
     LinkRef,
     LiveAnswered,
@@ -211,10 +212,25 @@ def test_detached_link_gets_nothing_more_and_its_acks_are_ignored() -> None:
 def test_acks_of_somebody_elses_link_delete_nothing() -> None:
     home = Home()
     box, other = home.create(1), home.create(2)
+    home.attach(box)
     home.attach(other, OTHER_LINK, number=2)
     home.put(box, b"e")
     home.apply(Acked(OTHER_LINK, box, [1]), Acked(OTHER_LINK, other, [1]))
-    assert delivered(home.attach(box)) == [b"e"]
+    assert delivered(home.attach(box, LinkRef(3))) == [b"e"]
+
+
+def test_end_of_a_superseded_link_leaves_the_newer_one_open() -> None:
+    home = Home()
+    box = home.create()
+    home.attach(box, A_LINK)
+    home.attach(box, OTHER_LINK)
+    home.apply(Detach(A_LINK))
+    (deliver,) = (
+        output
+        for output in home.apply(Asked(SENDER, 1, put_by_token(box, b"e")))
+        if isinstance(output, Deliver)
+    )
+    assert deliver.link == OTHER_LINK
 
 
 def test_acknowledged_mail_is_off_the_disk() -> None:

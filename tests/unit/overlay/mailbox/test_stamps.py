@@ -75,6 +75,11 @@ def test_stamp_is_not_taken_for_something_else() -> None:
     desk = new_desk()
     stamp = solve(desk)
     assert take(desk, stamp, mailbox=OTHER_BOX) is ErrorCode.STAMP_INVALID
+    # Not even when the work was done for the other mailbox.
+    nonce = find_nonce(stamp.challenge, OTHER_BOX, SUBJECT, 4, 0, 100_000)
+    assert nonce is not None
+    moved = Stamp(stamp.challenge, nonce)
+    assert take(desk, moved, mailbox=OTHER_BOX) is ErrorCode.STAMP_INVALID
     # Some other subject may satisfy four bits by chance; all of these together do not.
     outcomes = {take(new_desk(), stamp, subject=bytes([n]) * 32) for n in range(20)}
     assert ErrorCode.STAMP_INVALID in outcomes

@@ -6,6 +6,7 @@ and reorders mail, and calendars are up to a day wrong and are set while all of 
 """
 
 import pytest
+
 from hark_lab.sim.network import Path
 from hark_lab.sim.properties import violations
 from hark_lab.sim.supernode import Misbehaviour

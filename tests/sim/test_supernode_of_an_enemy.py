@@ -1,6 +1,7 @@
 """A supernode that breaks its promises: the sender's outbox makes good for it."""
 
 import pytest
+
 from hark.messaging.events import MessageState
 from hark_lab.sim.mailbox_store import MailboxDisk
 from hark_lab.sim.properties import violations

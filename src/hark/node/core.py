@@ -17,6 +17,7 @@ from hark.messaging import events as m
 from hark.messaging.machine import Messaging
 from hark.messaging.views import MessageView
 from hark.node.links import ConnectionInput, ConnectionOrder, LinkPool
+from hark.wire.ids import NodeId
 
 DISK_FULL_RETRY_S = 30.0
 """After a commit failed for want of room, the next try comes so much later, in seconds."""
@@ -79,6 +80,11 @@ class NodeCore:
         self._now = now
         self._settle()
         return self._messaging
+
+    def home_reasons(self, now: Instant) -> dict[NodeId, str]:
+        """Return for each of our homes why its link is down; empty when it is up."""
+        homes = self.messaging(now).whoami().homes
+        return {home.address.node_id: self._pool.reason(home.address.node_id) for home in homes}
 
     def handle(self, item: NodeInput, now: Instant) -> None:
         """Take one input."""

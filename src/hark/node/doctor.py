@@ -5,11 +5,13 @@ address or content.
 """
 
 import ssl
+from collections.abc import Mapping
 
 from hark.control.schema import Check
 from hark.messaging.events import Cause
-from hark.messaging.views import Diagnostics, OwnAccount
+from hark.messaging.views import Diagnostics, OwnAccount, OwnHome
 from hark.runtime.tls import hybrid_available
+from hark.wire.ids import NodeId
 
 MINUTE_MS = 60 * 1000
 HOUR_MS = 60 * MINUTE_MS
@@ -31,10 +33,21 @@ _WAITING_SENTENCES = {
 }
 
 
-def checks_of(own: OwnAccount, found: Diagnostics) -> list[Check]:
-    """Return the lines of the doctor, the most important first."""
+def checks_of(
+    own: OwnAccount, found: Diagnostics, reasons: Mapping[NodeId, str]
+) -> list[Check]:
+    """Return the lines of the doctor, the most important first.
+
+    Args:
+        own: who we are.
+        found: how messaging is doing.
+        reasons: for each home why its link is down; empty when it is up.
+    """
     return [
-        *_homes(own),
+        *(
+            _home(number, home, reasons.get(home.address.node_id, ""))
+            for number, home in enumerate(own.homes, start=1)
+        ),
         _outbox(found),
         _quarantine(found),
         _clock(found),
@@ -44,23 +57,16 @@ def checks_of(own: OwnAccount, found: Diagnostics) -> list[Check]:
     ]
 
 
-def _homes(own: OwnAccount) -> list[Check]:
-    return [
-        _home(number, home.connected, home.ready)
-        for number, home in enumerate(own.homes, start=1)
-    ]
-
-
-def _home(number: int, connected: bool, ready: bool) -> Check:
+def _home(number: int, home: OwnHome, reason: str) -> Check:
     name = f"supernode {number}"
-    if ready:
+    if home.ready:
         return Check(name=name, ok=True, sentence="Connected, and mail can come.")
-    if connected:
+    if home.connected:
         sentence = "Connected, but the mailboxes are not ready yet. Wait a minute."
         return Check(name=name, ok=False, sentence=sentence)
     sentence = (
-        "Not connected. Messages wait here and go as soon as it can be reached. Check this "
-        "machine's network; if that is well, ask the supernode's operator."
+        f"Not connected: {reason}. Messages wait here and go as soon as it can be reached. Check "
+        "this machine's network; if that is well, ask the supernode's operator."
     )
     return Check(name=name, ok=False, sentence=sentence)
 

@@ -22,6 +22,7 @@ from hark.overlay.link import events as link
 from hark.overlay.link.client import LinkClient
 from hark.overlay.mailbox.custody import check_receipt
 from hark.wire.address import Address
+from hark.wire.error_codes import ErrorCode
 from hark.wire.ids import MailboxId, NodeId
 from hark.wire.mailbox import Held, MailboxAnswer, MailboxRequest, Put
 
@@ -76,6 +77,8 @@ class _Link:
     connection: int | None = None
     node_certificate: bytes = b""
     up: bool = False
+    reason: str = "not connected yet"
+    """Why it is down, for a person; empty while it is up."""
     waiting: list[m.AskHome] = field(default_factory=list)
     asks: dict[int, int] = field(default_factory=dict)
     """Request id on the link → ask id of messaging."""
@@ -152,6 +155,11 @@ class LinkPool:
             if entry.connection is None:
                 entry.client.connect_now(now)
                 self._pump(home, now)
+
+    def reason(self, home: NodeId) -> str:
+        """Return why the link to a supernode is down, for a person; empty when it is up."""
+        entry = self._links.get(home)
+        return "no link is kept" if entry is None else entry.reason
 
     # What the transports say, and the passing of time.
 
@@ -238,8 +246,9 @@ class LinkPool:
                 self._on_up(home, entry, clock_offset_ms, now)
             case link.LinkDown():
                 entry.up = False
+                entry.reason = _sentence(effect)
                 self._lose_asks(entry)
-                self._facts.append(m.HomeDown(home, _sentence(effect)))
+                self._facts.append(m.HomeDown(home, entry.reason))
             case link.AnswerArrived(request_id, request, answer):
                 self._on_answer(entry, request_id, request, answer)
             case link.AskFailed(request_id):
@@ -277,6 +286,7 @@ class LinkPool:
 
     def _on_up(self, home: NodeId, entry: _Link, clock_offset_ms: int, now: Instant) -> None:
         entry.up = True
+        entry.reason = ""
         self._facts.append(m.HomeUp(home, clock_offset_ms))
         waiting, entry.waiting = entry.waiting, []
         for order in waiting:
@@ -322,4 +332,6 @@ def _sentence(effect: link.LinkDown) -> str:
     """Say why a link is down, for a person."""
     if effect.wrong_supernode:
         return "another supernode answers at its address; nothing was sent to it"
+    if effect.cause is ErrorCode.VERSION:
+        return "it speaks another version of the protocol; one of the two needs an update"
     return effect.reason

@@ -17,7 +17,7 @@ from hark.identity.account_id import display, parse_display
 from hark.identity.invitation import Invitation
 from hark.machine import Instant, Machine
 from hark.messaging.machine import Messaging
-from hark.messaging.views import ContactView, OwnAccount
+from hark.messaging.views import ContactView
 from hark.node import views
 from hark.node.core import NodeCore, NodeEffect, NodeInput
 from hark.node.doctor import checks_of
@@ -67,14 +67,15 @@ class Node:
     async def whoami(self) -> schema.Account:
         """Describe our own account."""
 
-        def ask(messaging: Messaging, _now: Instant) -> tuple[OwnAccount, str]:
+        def ask(core: NodeCore, now: Instant) -> schema.Account:
+            messaging = core.messaging(now)
             own = messaging.whoami()
             # Without a mailbox there is nothing yet that a link could name.
-            attached = any(home.ready for home in own.homes)
-            return own, messaging.contact_link().uri() if attached else ""
+            ready = any(home.ready for home in own.homes)
+            link = messaging.contact_link().uri() if ready else ""
+            return views.account_of(own, link, core.home_reasons(now))
 
-        own, link = await self._ask(ask)
-        return views.account_of(own, link)
+        return await self._ask_core(ask)
 
     async def contacts(self) -> list[schema.Contact]:
         """List contacts and requests, by name."""
@@ -174,10 +175,12 @@ class Node:
     async def diagnose(self) -> schema.Diagnosis:
         """Check store, homes, keys, clock and quarantine."""
 
-        def ask(messaging: Messaging, _now: Instant) -> list[schema.Check]:
-            return checks_of(messaging.whoami(), messaging.diagnostics())
+        def ask(core: NodeCore, now: Instant) -> list[schema.Check]:
+            messaging = core.messaging(now)
+            reasons = core.home_reasons(now)
+            return checks_of(messaging.whoami(), messaging.diagnostics(), reasons)
 
-        return schema.Diagnosis(checks=await self._ask(ask))
+        return schema.Diagnosis(checks=await self._ask_core(ask))
 
     async def stop(self) -> None:
         """Stop the node; returns when the answer may be sent."""
@@ -201,10 +204,14 @@ class Node:
 
     async def _ask(self, question: Callable[[Messaging, Instant], ResultT]) -> ResultT:
         """Run a function of messaging on the core's thread."""
+        return await self._ask_core(lambda core, now: question(core.messaging(now), now))
+
+    async def _ask_core(self, question: Callable[[NodeCore, Instant], ResultT]) -> ResultT:
+        """Run a function of the core on its thread."""
 
         def on_core(core: Machine[NodeInput, NodeEffect], now: Instant) -> ResultT:
             assert isinstance(core, NodeCore)
-            return question(core.messaging(now), now)
+            return question(core, now)
 
         return await asyncio.wrap_future(self._core.call(on_core))
 

@@ -1,14 +1,22 @@
 """From the words of messaging to the JSON objects of the control contract."""
 
+from collections.abc import Mapping
+
 from hark.control import schema
 from hark.identity.account_id import display
 from hark.messaging import events as m
 from hark.messaging.views import ContactView, MessageView, OwnAccount
-from hark.wire.ids import AccountId
+from hark.wire.ids import AccountId, NodeId
 
 
-def account_of(own: OwnAccount, link: str) -> schema.Account:
-    """Describe our own account."""
+def account_of(own: OwnAccount, link: str, reasons: Mapping[NodeId, str]) -> schema.Account:
+    """Describe our own account.
+
+    Args:
+        own: who we are.
+        link: our address link, or empty while there is none.
+        reasons: for each home why its link is down.
+    """
     return schema.Account(
         account=display(own.account_id),
         name=own.name,
@@ -20,7 +28,7 @@ def account_of(own: OwnAccount, link: str) -> schema.Account:
                 address=str(home.address),
                 connected=home.connected,
                 attached=home.ready,
-                reason="" if home.connected else "no link to it now",
+                reason=reasons.get(home.address.node_id, ""),
             )
             for home in own.homes
         ],

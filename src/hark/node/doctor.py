@@ -65,7 +65,7 @@ def _home(number: int, home: OwnHome, reason: str) -> Check:
         sentence = "Connected, but the mailboxes are not ready yet. Wait a minute."
         return Check(name=name, ok=False, sentence=sentence)
     sentence = (
-        f"Not connected: {reason}. Messages wait here and go as soon as it can be reached. Check "
+        f"Not connected: {reason}. Messages wait here until it can be reached. Check "
         "this machine's network; if that is well, ask the supernode's operator."
     )
     return Check(name=name, ok=False, sentence=sentence)

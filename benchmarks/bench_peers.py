@@ -27,9 +27,9 @@ from benchmarks.peers.xmpp_server import XmppServer, package_version
 FULL = Plan(
     base_client_count=500,
     client_count=3000,
-    sender_count=100,
+    sender_count=200,
     window_count=4,
-    message_count=10_000,
+    message_count=20_000,
     sample_count=5,
     body_bytes=1658,
     settle_s=3.0,

@@ -38,10 +38,12 @@ SHUTDOWN_TIMEOUT_S = 2.0
 """For the other side's farewell in TLS, which we do not need."""
 BACKLOG_COUNT = 512
 """Connections that wait to be accepted, and that are accepted in one turn of the loop."""
-BUFFER_BYTES = 16 * 1024 + 64
-"""Encrypted bytes in flight between socket and TLS, per direction and connection: one whole
-TLS record, the least that `aiofastnet` takes. Of an idle connection only the pages that its
-handshake touched are in memory."""
+UNUSED_BUFFER_BYTES = 16 * 1024 + 64
+"""Buffers between socket and TLS that `aiofastnet` asks for; not used with `_READ_SOCKET`."""
+_READ_SOCKET = "_aiofastnet_force_socket_bio"
+"""Set on a context, lets OpenSSL read and write the socket itself, the way `aiofastnet` uses
+for TLS in the kernel. Without the buffers in between an idle link costs 18 KB and not 33 KB,
+and a live envelope a third less time. A test notices if a new version ignores it."""
 
 
 class StoppableServer(Protocol):
@@ -122,6 +124,7 @@ async def serve_tls(
                 ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S,
                 ssl_shutdown_timeout=SHUTDOWN_TIMEOUT_S,
             )
+        setattr(context, _READ_SOCKET, True)
         return await aiofastnet.create_server(
             loop,
             make_protocol,
@@ -130,8 +133,8 @@ async def serve_tls(
             backlog=BACKLOG_COUNT,
             ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S,
             ssl_shutdown_timeout=SHUTDOWN_TIMEOUT_S,
-            ssl_incoming_bio_size=BUFFER_BYTES,
-            ssl_outgoing_bio_size=BUFFER_BYTES,
+            ssl_incoming_bio_size=UNUSED_BUFFER_BYTES,
+            ssl_outgoing_bio_size=UNUSED_BUFFER_BYTES,
         )
     except OSError as error:
         raise PortTakenError("the port was taken before it could be used") from error

@@ -48,6 +48,8 @@ class Conversation:
         self._typed_all = threading.Event()
         """Set by the typing thread alone."""
         self._on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+        self._has_prompt = False
+        """Whether a line is being typed below what is printed."""
         self._shown_states: dict[str, str] = {}
 
     def run(self) -> None:
@@ -59,6 +61,9 @@ class Conversation:
         try:
             while (event := self._events.next()) is not None:
                 self._take(event)
+        except KeyboardInterrupt:
+            # One of the two ways to end a conversation.
+            pass
         except NodeNotRunningError:
             if not self._typed_all.is_set():
                 raise
@@ -110,13 +115,14 @@ class Conversation:
         # Lets `input` edit lines, and lets us see the one that is being typed.
         import readline  # noqa: F401, PLC0415
 
+        self._has_prompt = True
         with contextlib.suppress(EOFError):
             while True:
                 yield input(PROMPT)
 
     def _print(self, line: str) -> None:
         with self._screen:
-            if not self._on_terminal:
+            if not self._has_prompt:
                 print(line, flush=True)
                 return
             import readline  # noqa: PLC0415

@@ -59,7 +59,7 @@ def init(
         print("\nWrite these words down, on paper. They are not shown again.\n")
         words.show(made.words)
         words.ask_back(made.words)
-    print("\nStart it with `hark up`.")
+    print(f"\nStart it: {options.hint('up', paths.profile)}")
 
 
 COMMAND = Command(init, "hark init --name Alice --supernode NODEID@home.example:7443")

@@ -8,7 +8,6 @@ check. The module of a command is loaded when the command is run, and no other.
 import os
 import sys
 import traceback
-from collections.abc import Callable
 from importlib import import_module
 from typing import Annotated
 
@@ -152,7 +151,7 @@ def _named_command(arguments: list[str]) -> str | None:
 
 
 def _usage(error: TyperException) -> int:
-    message = error.format_message()
-    hint: Callable[[str], None] = complain if message else print
-    hint(f"{message}\nTry `hark --help`, or `hark COMMAND --help`.")
+    # Without a command the help has been shown, and there is nothing to add.
+    if message := error.format_message():
+        complain(f"{message}\nTry `hark --help`, or `hark COMMAND --help`.")
     return error.exit_code

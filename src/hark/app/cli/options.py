@@ -62,6 +62,11 @@ def paths(context: typer.Context, profile: str) -> Paths:
     return paths_of(profile or before or DEFAULT_PROFILE)
 
 
+def hint(command: str, profile: str) -> str:
+    """Return a command as the person would type it for this profile."""
+    return f"hark {command}" + ("" if profile == DEFAULT_PROFILE else f" --profile {profile}")
+
+
 def client(
     context: typer.Context, profile: str, *, timeout_s: float = ANSWER_TIMEOUT_S
 ) -> Client:

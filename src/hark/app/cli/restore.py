@@ -54,7 +54,8 @@ def restore(
         return
     print(f"The account {made.account}")
     print(f"has been restored in {paths.data_dir}")
-    print("Start it with `hark up`, then invite your contacts again: `hark invite`.")
+    print(f"Start it:                         {options.hint('up', paths.profile)}")
+    print(f"Then invite your contacts again:  {options.hint('invite', paths.profile)}")
 
 
 def _read_words(file: Path | None) -> str:

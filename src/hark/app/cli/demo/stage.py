@@ -25,8 +25,8 @@ PASSPHRASE = "demo"  # noqa: S105 (of accounts that everybody may open)
 MARK = "made-by-hark-demo"
 """File that says: this folder may be thrown away."""
 START_TIMEOUT_S = 60.0
-"""How long anything may take before the demo calls it failed, in seconds. A busy machine is slow,
-not wrong."""
+"""How long anything may take before the demo calls it failed, in seconds. A busy machine is
+slow, not wrong."""
 STOP_TIMEOUT_S = 10.0
 POLL_S = 0.05
 HOST = "127.0.0.1"

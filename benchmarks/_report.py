@@ -1,16 +1,18 @@
 """Writes what a benchmark has found to `benchmarks/results/NAME.json`.
 
-A result names its question, commit, machine and parameters, and holds the raw samples, so
-that somebody else can run the same thing and compare. All figures here are of one machine
-that talks to itself over loopback; the result says so.
+A result names its question, command, commit, machine and parameters, and holds the raw
+samples, so that somebody else can run the same thing and compare. All figures here are of one
+machine that talks to itself over loopback; the result says so.
 """
 
 import json
 import os
 import platform
+import shlex
 import sqlite3
 import ssl
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -62,6 +64,7 @@ def write_report(
     judged = [{**asdict(goal), "met": goal.met(figures[goal.figure])} for goal in goals]
     report = {
         "question": question,
+        "command": f"python {shlex.join(sys.orig_argv[1:])}",
         "figures": figures,
         "goals": judged,
         "parameters": parameters,

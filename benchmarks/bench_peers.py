@@ -85,9 +85,10 @@ def main(arguments: list[str] | None = None) -> None:
     with hark_load.running_hark(plan) as ours:
         hark, durable = hark_load.measure(ours, plan)
     peers: dict[str, Figures] = {}
+    for package in sorted({peer.package for peer in PEERS if not peer.is_installed()}):
+        print(f"{package} is absent; to measure it: apt-get install {package}")
     for peer in PEERS:
         if not peer.is_installed():
-            print(f"{peer.name} is absent; to measure it: apt-get install {peer.package}")
             versions[peer.name] = "absent"
             continue
         versions[peer.name] = package_version(peer.package)

@@ -1,7 +1,8 @@
 """Runs the benchmarks one after the other: `make bench`, or `make bench ARGS=--full`.
 
 Quick, the default, is for seeing that nothing has become ten times slower: a minute or two.
-Full is what the published figures come from; it takes long and wants a quiet machine.
+Full is what the published figures come from; it takes long and wants a quiet machine. Either
+way docs/reference/performance.md then says what benchmarks/results/ says.
 
     python -m benchmarks.run --full
     python -m benchmarks.run store live
@@ -11,6 +12,8 @@ import argparse
 import importlib.util
 import subprocess
 import sys
+
+from tools import performance_page
 
 QUICK: dict[str, list[list[str]]] = {
     "store": [["--seconds", "3"]],
@@ -51,6 +54,7 @@ def main() -> int:
             ended = subprocess.run([sys.executable, "-m", module, *arguments], check=False)
             if ended.returncode:
                 failed.append(name)
+    performance_page.main()
     if failed:
         print(f"\nfailed: {', '.join(failed)}")
     return 1 if failed else 0

@@ -3,8 +3,8 @@
     python tools/performance_page.py
 
 The page is a function of the results alone, so that a test can tell when one was changed
-without the other. A result names everything that the page says: question, figures, goals,
-parameters, commit and machine (`benchmarks/_report.py` writes it).
+without the other. A result names everything that the page says: question, command, figures,
+goals, parameters, commit and machine (`benchmarks/_report.py` writes it).
 """
 
 import json
@@ -59,6 +59,7 @@ class Result(TypedDict):
     """The parts of a result that the page shows."""
 
     question: str
+    command: str
     figures: dict[str, float]
     goals: list[Goal]
     parameters: dict[str, object]
@@ -117,7 +118,7 @@ def section(name: str, result: Result) -> str:
     measured = datetime.fromtimestamp(result["unix_s"], UTC)
     lines += [
         "",
-        f"- Measured by `python -m benchmarks.bench_{name}` over {result['network']}, "
+        f"- Measured by `{result['command']}` over {result['network']}, "
         f"{measured:%Y-%m-%d}, commit `{result['commit']}`.",
         f"- Samples: [{name}.json](../../benchmarks/results/{name}.json). "
         f"Parameters: {parameters(result['parameters'])}.",

@@ -15,6 +15,7 @@ def a_result(value: float = 12_345.6, *, met: bool = True) -> Result:
     goal: Goal = {"figure": "things_per_s", "at_least": 10_000, "at_most": None, "met": met}
     return {
         "question": "How many things?",
+        "command": "python -m benchmarks.bench_things --count 3",
         "figures": {"things_per_s": value, "waste": 0.01234},
         "goals": [goal],
         "parameters": {"count": 3, "kind": "small"},
@@ -40,10 +41,13 @@ def test_the_page_is_what_the_results_give() -> None:
     )
 
 
-def test_every_result_is_named_after_the_benchmark_that_measures_it() -> None:
-    names = performance_page.read_results(performance_page.RESULTS)
+def test_every_result_names_a_benchmark_that_is_there() -> None:
+    results = performance_page.read_results(performance_page.RESULTS)
+    modules = {name: result["command"].split()[2] for name, result in results.items()}
     missing = [
-        name for name in names if not (REPOSITORY / f"benchmarks/bench_{name}.py").exists()
+        name
+        for name, module in modules.items()
+        if not (REPOSITORY / f"{module.replace('.', '/')}.py").exists()
     ]
     assert missing == []
 
@@ -53,7 +57,7 @@ def test_a_result_appears_with_figure_goal_command_commit_and_machine(tmp_path: 
     text = performance_page.page(performance_page.read_results(tmp_path))
     assert "| `things_per_s` | 12,300 | ≥ 10,000 | yes |" in text
     assert "| `waste` | 0.0123 | – | – |" in text
-    assert "`python -m benchmarks.bench_things` over loopback" in text
+    assert "`python -m benchmarks.bench_things --count 3` over loopback" in text
     assert "commit `0123456789ab`" in text
     assert "`count` 3, `kind` small" in text
     assert "Abacus, 2 processors, 16 GiB" in text

@@ -44,15 +44,20 @@ def write_private(path: Path, data: bytes) -> None:
     """
     new = path.with_name(path.name + NEW_SUFFIX)
     try:
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
+        # A crash, or somebody else, may have left one with other rights.
+        new.unlink(missing_ok=True)
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(path)
+        except OSError:
+            new.unlink(missing_ok=True)
+            raise
         _sync_directory(path.parent)
     except OSError as error:
-        new.unlink(missing_ok=True)
         raise _operator_error(error, path) from error
 
 

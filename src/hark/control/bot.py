@@ -18,7 +18,7 @@ remember `message.id`.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Self, TypeVar
@@ -106,9 +106,10 @@ class Bot:
         """Open or close a conversation: in an open one receipts go within 2 s (20 at most)."""
         await self._order(routes.CHAT, schema.ChatRequest(contact=contact, open=is_open))
 
-    async def read(self, contact: str, *, up_to: str = "") -> None:
-        """Note that the conversation has been seen up to a message (empty: all)."""
-        await self._order(routes.READ, schema.ReadRequest(contact=contact, up_to=up_to))
+    async def read(self, contact: str, messages: Sequence[str] = ()) -> None:
+        """Note that these messages have been seen, 1,000 at most (none named: all)."""
+        taken = schema.ReadRequest(contact=contact, messages=tuple(messages))
+        await self._order(routes.READ, taken)
 
     async def history(
         self, contact: str, *, limit: int = PAGE_COUNT, before: str | None = None
@@ -187,8 +188,8 @@ class Bot:
             if not page:
                 break
             before = page[0].id
-            found = [message for message in page if not message.outgoing] + found
-        return found[-contact.unread :]
+            found = [message for message in page if message.unread] + found
+        return found
 
     def _is_new(self, message: schema.Message) -> bool:
         if message.id in self._given:
@@ -202,7 +203,7 @@ class Bot:
         # Without a node it stays unread there, and unread is given out again: seen twice at
         # worst, by a later run of this bot.
         with suppress(NodeNotRunningError):
-            await self.read(message.contact, up_to=message.id)
+            await self.read(message.contact, [message.id])
 
     async def _ask(
         self, ask: routes.Ask[GivenT], query: dict[str, str] | None = None

@@ -7,7 +7,7 @@ raised.
 
 import http.client
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -129,9 +129,10 @@ class Client:
             query["before"] = before
         return self._ask(routes.HISTORY, query)
 
-    def read(self, contact: str, *, up_to: str = "") -> None:
-        """Note that the person has seen the conversation up to a message (empty: all)."""
-        self._order(routes.READ, schema.ReadRequest(contact=contact, up_to=up_to))
+    def read(self, contact: str, messages: Sequence[str] = ()) -> None:
+        """Note that the person has seen these messages, 1,000 at most (none named: all)."""
+        taken = schema.ReadRequest(contact=contact, messages=tuple(messages))
+        self._order(routes.READ, taken)
 
     def chat(self, contact: str, *, is_open: bool) -> None:
         """Open or close a conversation before a person."""

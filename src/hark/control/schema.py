@@ -16,6 +16,7 @@ MAX_NAME_CHARS = 64
 MAX_HISTORY = 1_000
 """Messages in one page of history."""
 
+MessageIdText = Annotated[str, Meta(min_length=32, max_length=32)]
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_CHARS)]
 Text = Annotated[str, Meta(min_length=1, max_length=4 * MAX_TEXT_CHARS)]
 """A text beyond `MAX_TEXT_CHARS` parses, so that it can be refused as what it is: too long."""
@@ -82,6 +83,8 @@ class Message(Record):
     """Homes that hold it."""
     cause: str
     """Why it waits, as a word of the list in spec/control.md#causes; `none` otherwise."""
+    unread: bool = False
+    """Whether it is theirs and has not been seen (`ReadRequest`)."""
 
 
 class Invitation(Record):
@@ -116,11 +119,11 @@ class RenameRequest(Record):
 
 
 class ReadRequest(Record):
-    """Say that the person has seen a conversation."""
+    """Say that the person has seen messages of a conversation."""
 
     contact: Annotated[str, Meta(min_length=1, max_length=200)]
-    up_to: Annotated[str, Meta(max_length=32)] = ""
-    """Id of the newest message that was seen; empty: all that there are."""
+    messages: Annotated[tuple[MessageIdText, ...], Meta(max_length=MAX_HISTORY)] = ()
+    """Ids of the messages that were seen; empty: all that there are."""
 
 
 class SendRequest(Record):

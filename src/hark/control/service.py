@@ -68,7 +68,7 @@ class NodeService(Protocol):
         """
 
     async def read(self, request: schema.ReadRequest) -> None:
-        """Note that the person has seen the conversation; sends read receipts."""
+        """Note that the person has seen messages of a conversation; sends read receipts."""
 
     async def chat(self, request: schema.ChatRequest) -> None:
         """Open or close a conversation before a person."""

@@ -5,7 +5,7 @@ stranger may ask to be a contact and nothing else, only our own devices may tell
 have written. Source: spec/messaging.md#bodies.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from hark.errors import PeerError
@@ -378,9 +378,12 @@ def mark_read(work: Work, contact: AccountId, message_id: MessageId) -> None:
             work.t.put(CONVERSATIONS, before._replace(unread=unread))
 
 
-def read_all(work: Work, contact: AccountId) -> None:
-    """Note that everything received in a conversation has been read, and tell the writer."""
-    rows = work.t.select(MESSAGES_UNREAD, contact, 1)
+def read_all(
+    work: Work, contact: AccountId, only: Collection[MessageId] | None = None
+) -> None:
+    """Note that what was received has been read (of it, `only` these); tell the writer."""
+    unread = work.t.select(MESSAGES_UNREAD, contact, 1)
+    rows = [row for row in unread if only is None or row.message_id in only]
     for row in rows:
         mark_read(work, contact, MessageId(row.message_id))
         receipts.owe(work, contact, MessageId(row.message_id), ReceiptKind.READ)

@@ -9,7 +9,7 @@ each concept; here is only what joins them: the transaction, the order of inputs
 A store that a home has seen a newer copy of is never used again (`StoreStaleError`).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 
 from hark.errors import DiskFullError, MessageTooLongError, StoreStaleError, UsageError
@@ -226,15 +226,22 @@ class Messaging:
         with self._command(now) as work:
             contacts.verify(work, contact)
 
-    def mark_read(self, contact: AccountId, now: Instant) -> None:
-        """Note that everything in a conversation has been read; the writer is told.
+    def mark_read(
+        self, contact: AccountId, now: Instant, only: Collection[MessageId] | None = None
+    ) -> None:
+        """Note that a conversation has been read; the writer is told.
+
+        Args:
+            contact: whose conversation.
+            now: the moment.
+            only: these messages, and no other that may have come meanwhile; None: all.
 
         Raises:
             UnknownContactError: there is no such contact.
         """
         with self._command(now) as work:
             contacts.find(work, contact)
-            intake.read_all(work, contact)
+            intake.read_all(work, contact, only)
 
     def let_in(self, device: Device, now: Instant) -> DeviceLink:
         """Let a further device into this account; contacts are told.

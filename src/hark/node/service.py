@@ -160,8 +160,13 @@ class Node:
         return await self._ask(ask)
 
     async def read(self, request: schema.ReadRequest) -> None:
-        """Note that the person has seen the conversation; sends read receipts."""
-        await self._change(request.contact, Messaging.mark_read)
+        """Note that the person has seen messages of a conversation; sends read receipts."""
+        only = {_message_id(text) for text in request.messages} or None
+
+        def change(messaging: Messaging, account: AccountId, now: Instant) -> None:
+            messaging.mark_read(account, now, only)
+
+        await self._change(request.contact, change)
 
     async def chat(self, request: schema.ChatRequest) -> None:
         """Open or close a conversation before a person."""

@@ -63,6 +63,7 @@ def message_of(contact: AccountId, view: MessageView) -> schema.Message:
         state=view.state.value,
         held_by=view.held_by,
         cause=view.cause.value,
+        unread=view.unread,
     )
 
 

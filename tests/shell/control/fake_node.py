@@ -138,12 +138,20 @@ class FakeNode:
         self._bob(contact)
         ids = [message.id for message in self.talk]
         end = len(ids) if before is None else ids.index(before)
-        return self.talk[:end][-limit:]
+        return [
+            message_of(
+                message.order,
+                message.text,
+                outgoing=message.outgoing,
+                unread=message.id in self.unread,
+            )
+            for message in self.talk[:end][-limit:]
+        ]
 
     async def read(self, request: schema.ReadRequest) -> None:
         self._bob(request.contact)
-        place = self.unread.index(request.up_to) if request.up_to in self.unread else -1
-        self.unread = self.unread[place + 1 :] if request.up_to else []
+        seen = request.messages or self.unread
+        self.unread = [message_id for message_id in self.unread if message_id not in seen]
 
     async def chat(self, request: schema.ChatRequest) -> None:
         self.calls.append(f"chat {request.contact} {request.open}")
@@ -163,7 +171,9 @@ class FakeNode:
         return feed
 
 
-def message_of(order: int, text: str, *, outgoing: bool) -> schema.Message:
+def message_of(
+    order: int, text: str, *, outgoing: bool, unread: bool = False
+) -> schema.Message:
     """Return a message of the conversation with Bob."""
     return schema.Message(
         id=f"{order:032x}",
@@ -175,4 +185,5 @@ def message_of(order: int, text: str, *, outgoing: bool) -> schema.Message:
         state="waiting" if outgoing else "received",
         held_by=0,
         cause="none",
+        unread=unread,
     )

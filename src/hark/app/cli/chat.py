@@ -76,7 +76,7 @@ class Conversation:
         if event.kind == "message" and event.message is not None:
             self._show(event.message)
             if not event.message.outgoing:
-                self._client.read(self._contact.account, up_to=event.message.id)
+                self._client.read(self._contact.account, [event.message.id])
         elif event.kind == "state" and event.message is not None:
             self._show_state(event.message)
         elif event.kind == "contact" and event.change in {"new_epoch", "frozen"}:

@@ -34,7 +34,7 @@ def history(
         for message in messages:
             print(output.line_of(message, contact.name))
     if read and messages:
-        client.read(contact.account, up_to=messages[-1].id)
+        client.read(contact.account, [message.id for message in messages])
 
 
 COMMAND = Command(history, "hark history bob --limit 50 --json")

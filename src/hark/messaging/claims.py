@@ -151,9 +151,8 @@ def take_bundle(work: Work, purpose: ClaimKeys, bundle: Bundle) -> PeerDeviceRow
     work.t.put(PEER_DEVICES, peer)
     work.volatile.claim_backoff.pop((account, purpose.device), None)
     device = DeviceId(peer.device)
-    if (account, device) in work.volatile.healing or not sessions.has_session(
-        work, account, device
-    ):
+    known = sessions.newest_session(work, account, device)
+    if known is None or (account, device) in work.volatile.healing:
         _open_session(work, peer, bundle)  # 5
     return work.t.get(PEER_DEVICES, account, device) or peer
 

@@ -104,7 +104,7 @@ def own_message(
     another.
     """
     own = work.own
-    row = work.t.get(MESSAGES, own.account, device or own.device_id, message_id)
+    row = work.t.get(MESSAGES, message_id, own.account, device or own.device_id)
     if row is not None:
         return row if row.contact == contact else None
     for other in work.t.select(MESSAGES_BY_ID, message_id):

@@ -129,7 +129,7 @@ def delete_retired(work: Work) -> int:
             continue
         work.t.delete(ENVELOPE_KEYS, row.key_id)
         for seen in work.t.select(SEEN_BY_KEY, row.key_id):
-            work.t.delete(SEEN, seen.envelope_hash)
+            work.t.delete(SEEN, seen.key_id, seen.envelope_hash)
         work.volatile.secrets.pop(row.key_id, None)
         deleted += 1
     return deleted

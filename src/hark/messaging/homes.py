@@ -191,6 +191,7 @@ def login_refused(work: Work, node: NodeId, mailbox: MailboxId, code: ErrorCode)
     if code is ErrorCode.UNKNOWN_MAILBOX:
         # It expired, or the home lost its disk: a new one is made with the same key.
         work.t.put(MAILBOXES, row._replace(mailbox=b"", published=0))
+        work.volatile.requests_mailboxes = None
         care_for(work, node)
         return
     work.notify(HomeChanged(node, connected=False, reason=code.name.lower()))
@@ -202,6 +203,19 @@ def mailbox_row(work: Work, node: NodeId, mailbox: MailboxId) -> MailboxRow | No
         if row.mailbox == mailbox:
             return row
     return None
+
+
+def is_requests_mailbox(work: Work, node: NodeId, mailbox: MailboxId) -> bool:
+    """Return whether mail of this mailbox comes from strangers."""
+    known = work.volatile.requests_mailboxes
+    if known is None:
+        known = work.volatile.requests_mailboxes = {
+            (NodeId(home.node), MailboxId(row.mailbox))
+            for home in home_rows(work)
+            for row in work.t.select(MAILBOXES_BY_HOME, home.node)
+            if row.kind == REQUESTS_MAILBOX
+        }
+    return (node, mailbox) in known
 
 
 def prekeys_low(work: Work, node: NodeId, count: int) -> None:
@@ -339,6 +353,7 @@ def mailbox_made(work: Work, purpose: MakeMailbox, mailbox: MailboxId) -> None:
         return
     row = row._replace(mailbox=mailbox, published=0, token_set=1)
     work.t.put(MAILBOXES, row)
+    work.volatile.requests_mailboxes = None
     log_in(work, row)
     if mailboxes.pair_at(work.t, home) is not None:
         cards.card_changed(work)

@@ -33,7 +33,7 @@ from hark.messaging.tables import (
     CONVERSATIONS,
     MESSAGES,
     MESSAGES_BY_ID,
-    MESSAGES_UNREAD,
+    MESSAGES_BY_POSITION,
     ContactRow,
     MessageRow,
 )
@@ -378,12 +378,25 @@ def mark_read(work: Work, contact: AccountId, message_id: MessageId) -> None:
             work.t.put(CONVERSATIONS, before._replace(unread=unread))
 
 
-def read_all(
-    work: Work, contact: AccountId, only: Collection[MessageId] | None = None
-) -> None:
+def _unread(work: Work, contact: AccountId) -> list[MessageRow]:
+    """Return what has not been read, newest first; the conversation knows how much that is."""
+    left = conversation(work.t, contact).unread
+    found: list[MessageRow] = []
+    before: bytes | None = None
+    while len(found) < left:
+        rows = work.t.select(
+            MESSAGES_BY_POSITION, contact, below=before, limit=MAX_RECEIPT_IDS, descending=True
+        )
+        found += [row for row in rows if row.unread]
+        if len(rows) < MAX_RECEIPT_IDS:
+            break
+        before = rows[-1].position
+    return found
+
+
+def read_all(work: Work, contact: AccountId, only: Collection[MessageId] | None = None) -> None:
     """Note that what was received has been read (of it, `only` these); tell the writer."""
-    unread = work.t.select(MESSAGES_UNREAD, contact, 1)
-    rows = [row for row in unread if only is None or row.message_id in only]
+    rows = [row for row in _unread(work, contact) if only is None or row.message_id in only]
     for row in rows:
         mark_read(work, contact, MessageId(row.message_id))
         receipts.owe(work, contact, MessageId(row.message_id), ReceiptKind.READ)

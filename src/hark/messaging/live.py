@@ -71,8 +71,8 @@ def _send(work: Work, contact: AccountId, body_type: BodyType) -> None:
     for peer in peers.devices_of(work, contact):
         device = DeviceId(peer.device)
         unanswered = work.volatile.live_unanswered[contact, device]
-        ready = peers.usable_record(work, peer) is not None
-        if not ready or not sessions.has_session(work, contact, device):
+        session = sessions.newest_session(work, contact, device)
+        if session is None or peers.usable_record(work, peer) is None:
             continue
         if unanswered >= work.config.max_live_unanswered:
             continue
@@ -82,6 +82,6 @@ def _send(work: Work, contact: AccountId, body_type: BodyType) -> None:
         work.volatile.live_unanswered[contact, device] += 1
         message_id = outgoing.new_message_id(work)
         content = Content(message_id, work.calendar_unix_ms, body_type, _EMPTY)
-        envelope = seal_content(work, peer, content)
+        envelope = seal_content(work, peer, session, content)
         for place in places:
             work.emit(SendLive(place.address, place.mailbox, place.token, envelope))

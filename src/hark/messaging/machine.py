@@ -60,7 +60,6 @@ from hark.wire.address import Address
 from hark.wire.bodies import MAX_TEXT_CHARS
 from hark.wire.error_codes import ErrorCode
 from hark.wire.ids import AccountId, MessageId
-from hark.wire.mailbox import REQUESTS_MAILBOX
 
 DEFAULT_CONFIG = MessagingConfig()
 
@@ -385,8 +384,7 @@ class Messaging:
         match item:
             case MailReceived(home, mailbox, _, _, envelope):
                 work.volatile.last_mail = work.now
-                row = homes.mailbox_row(work, home, mailbox)
-                by_requests = row is not None and row.kind == REQUESTS_MAILBOX
+                by_requests = homes.is_requests_mailbox(work, home, mailbox)
                 inbox.receive(work, envelope, by_requests=by_requests)
             case LiveReceived(envelope):
                 inbox.receive(work, envelope, by_requests=False, live=True)
@@ -440,13 +438,28 @@ class Messaging:
             upkeep.next_home_retry(work),
             live.next_presence(work),
         ]
-        rows = work.t.select(OUTBOX_BY_DUE, below=NEVER_UNIX_MS, limit=1)
-        due_unix_ms = [row.due_unix_ms for row in rows]
-        receipt = receipts.next_due_unix_ms(work)
-        if receipt is not None:
-            due_unix_ms.append(receipt)
-        moments += [work.after_ms(max(0, due - work.now_unix_ms)) for due in due_unix_ms]
+        due_unix_ms = _next_due_unix_ms(work)
+        if due_unix_ms != NEVER_UNIX_MS:
+            moments.append(work.after_ms(max(0, due_unix_ms - work.now_unix_ms)))
         return min((moment for moment in moments if moment is not None), default=None)
+
+
+def _next_due_unix_ms(work: Work) -> int:
+    """Return when the first row is to be looked at; perhaps too early, never too late.
+
+    Between deadlines only what is written can come sooner, so the store is asked only when
+    the time that is known has come.
+    """
+    volatile = work.volatile
+    known_unix_ms = min(volatile.next_due_unix_ms, work.t.earliest_due_unix_ms)
+    if known_unix_ms <= work.now_unix_ms:
+        rows = work.t.select(OUTBOX_BY_DUE, below=NEVER_UNIX_MS, limit=1)
+        known_unix_ms = rows[0].due_unix_ms if rows else NEVER_UNIX_MS
+        receipt_unix_ms = receipts.next_due_unix_ms(work)
+        if receipt_unix_ms is not None:
+            known_unix_ms = min(known_unix_ms, receipt_unix_ms)
+    volatile.next_due_unix_ms = known_unix_ms
+    return known_unix_ms
 
 
 def load_own(store: DeviceStore) -> OwnDevice:

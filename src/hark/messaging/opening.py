@@ -101,7 +101,7 @@ def open_received(work: Work, envelope: bytes) -> Opened | SeenRow:
     if key is None:
         raise UnopenedError("unknown_key")
     name = envelope_hash(envelope)
-    seen = work.t.get(SEEN, name)  # 3
+    seen = work.t.get(SEEN, outer.key_id, name)  # 3
     if seen is not None:
         return seen
     inner = _open_seal(work, key, outer)  # 4

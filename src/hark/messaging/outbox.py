@@ -8,6 +8,7 @@ Source: spec/messaging.md#outbox.
 """
 
 from dataclasses import dataclass
+from operator import attrgetter
 
 from hark.crypto.admission import envelope_hash
 from hark.errors import StoreDamagedError
@@ -26,11 +27,11 @@ from hark.messaging.tables import (
     NEVER_UNIX_MS,
     OUTBOX,
     OUTBOX_BY_DEVICE,
-    OUTBOX_BY_SERIAL,
     PEER_DEVICES,
     CustodyRow,
     OutboxRow,
     PeerDeviceRow,
+    SessionRow,
 )
 from hark.messaging.volatile import Backoff
 from hark.messaging.work import Work
@@ -85,7 +86,7 @@ def key_of(row: OutboxRow) -> RowKey:
 
 def row_of(work: Work, key: RowKey) -> OutboxRow | None:
     """Return the row of this name, or None when it is done with."""
-    return work.t.get(OUTBOX, key.message_id, key.account, key.device)
+    return work.t.get(OUTBOX, key.account, key.device, key.message_id)
 
 
 def enqueue(
@@ -158,7 +159,7 @@ def wait(work: Work, row: OutboxRow, cause: Cause, due_unix_ms: int) -> None:
 
 def forget(work: Work, row: OutboxRow) -> None:
     """Remove a row and the custody receipts for it: it is delivered, or given up."""
-    work.t.delete(OUTBOX, row.message_id, row.account, row.device)
+    work.t.delete(OUTBOX, row.account, row.device, row.message_id)
     receipts = work.t.select(CUSTODY_BY_MESSAGE, row.message_id, row.account, row.device)
     for receipt in receipts:
         work.t.delete(
@@ -168,9 +169,8 @@ def forget(work: Work, row: OutboxRow) -> None:
 
 def rows_to(work: Work, account: AccountId, device: DeviceId | None = None) -> list[OutboxRow]:
     """Return the rows for an account or for one of its devices, oldest first."""
-    if device is None:
-        return work.t.select(OUTBOX_BY_DEVICE, account)
-    return work.t.select(OUTBOX_BY_DEVICE, account, device)
+    whom = (account,) if device is None else (account, device)
+    return sorted(work.t.select(OUTBOX_BY_DEVICE, *whom), key=attrgetter("serial"))
 
 
 def wake(work: Work, account: AccountId, device: DeviceId | None = None) -> None:
@@ -332,11 +332,10 @@ def stamp_found(
 
 
 def _next_serial(work: Work) -> int:
-    if not work.volatile.next_serial:
-        newest = work.t.select(OUTBOX_BY_SERIAL, limit=1, descending=True)
-        work.volatile.next_serial = newest[0].serial + 1 if newest else 1
-    serial = work.volatile.next_serial
-    work.volatile.next_serial += 1
+    # By the clock, so that it goes on after a restart; a clock that jumps back changes only
+    # the order in which waiting messages leave.
+    serial = max(work.now_unix_ms * 1000, work.volatile.last_serial + 1)
+    work.volatile.last_serial = serial
     return serial
 
 
@@ -358,7 +357,8 @@ def _seal(work: Work, row: OutboxRow) -> OutboxRow | None:
         forget(work, row)
         return None
     record = None if peer is None else peers.usable_record(work, peer)
-    if peer is None or record is None or not sessions.has_session(work, account, device):
+    session = sessions.newest_session(work, account, device)
+    if peer is None or record is None or session is None:
         by_requests = row.route == ROUTE_STAMP
         node = claims.want_keys(work, account, device, one_time=True, by_requests=by_requests)
         if node is not None:
@@ -377,11 +377,13 @@ def _seal(work: Work, row: OutboxRow) -> OutboxRow | None:
     content = Content(
         MessageId(row.message_id), row.sent_unix_ms, BodyType(row.body_type), row.body
     )
-    envelope = seal_content(work, peer, content)
+    envelope = seal_content(work, peer, session, content)
     return row._replace(envelope=envelope, key_counter=record.counter)
 
 
-def seal_content(work: Work, peer: PeerDeviceRow, content: Content) -> bytes:
+def seal_content(
+    work: Work, peer: PeerDeviceRow, session: SessionRow, content: Content
+) -> bytes:
     """Encrypt a message on the device's ratchet and seal it to the device's envelope key."""
     own, recipient = work.own, peers.party_of(peer)
     record = parse_record(peer.record)
@@ -395,9 +397,7 @@ def seal_content(work: Work, peer: PeerDeviceRow, content: Content) -> bytes:
         body_type=content.body_type,
         body=content.body,
     )
-    olm_type, olm_body = sessions.encrypt(
-        work, recipient.account, recipient.device.device_id, payload.encode()
-    )
+    olm_type, olm_body = sessions.encrypt(work, session, payload.encode())
     is_request = content.body_type is BodyType.CONTACT_REQUEST
     introduction = _introduction(work) if is_request else b""
     inner = InnerMessage(own.account, own.device_id, olm_type, olm_body, introduction)

@@ -1,14 +1,19 @@
 """What we write: one message to every device of the recipient, a copy to our own others."""
 
+from collections.abc import Iterator
+
 from hark.messaging import outbox, peers, trust
 from hark.messaging.asks import RowKey
 from hark.messaging.conversations import add_message, conversation, order_of, position_of
 from hark.messaging.events import Cause, MessageState
-from hark.messaging.tables import MESSAGES_BY_STATE, OUTBOX, MessageRow
+from hark.messaging.tables import MESSAGES_BY_POSITION, OUTBOX, MessageRow
 from hark.messaging.work import Work
 from hark.wire.bodies import BodyType, SyncText, TextBody
 from hark.wire.codec import encode
 from hark.wire.ids import MESSAGE_ID_BYTES, AccountId, DeviceId, MessageId
+
+_ON_THE_WAY = (MessageState.WAITING, MessageState.HELD)
+_PAGE = 200
 
 
 def new_message_id(work: Work) -> MessageId:
@@ -55,10 +60,8 @@ def catch_up(work: Work, contact: AccountId) -> None:
     if trust.sending_stopped(work, contact) is not Cause.NONE:
         return
     outbox.wake(work, contact)
-    for state in (MessageState.WAITING, MessageState.HELD):
-        for row in work.t.select(MESSAGES_BY_STATE, contact, state.value):
-            if (row.author, row.author_device) == (work.own.account, work.own.device_id):
-                _spread(work, row)
+    for row in reversed(list(_undelivered(work, contact))):
+        _spread(work, row)
 
 
 def send_control(
@@ -82,12 +85,29 @@ def sync(work: Work, body: bytes) -> None:
     send_control(work, work.own.account, BodyType.SYNC, body)
 
 
+def _undelivered(work: Work, contact: AccountId) -> Iterator[MessageRow]:
+    """Yield what this device wrote and nobody has confirmed, newest first."""
+    oldest_unix_ms = work.calendar_unix_ms - work.config.outbox_life_ms
+    own, before = work.own, None
+    while True:
+        rows = work.t.select(
+            MESSAGES_BY_POSITION, contact, below=before, limit=_PAGE, descending=True
+        )
+        for row in rows:
+            mine = (row.author, row.author_device) == (own.account, own.device_id)
+            if mine and row.state in _ON_THE_WAY:
+                yield row
+        if len(rows) < _PAGE or rows[-1].sent_unix_ms < oldest_unix_ms:
+            return
+        before = rows[-1].position
+
+
 def _spread(work: Work, row: MessageRow) -> None:
     """Put a message into the outbox for each device that it has not been put there for."""
     contact, message_id = AccountId(row.contact), MessageId(row.message_id)
     body = encode(TextBody(order_of(row), row.body.decode()))
     for peer in peers.devices_of(work, contact):
-        if not peer.card or work.t.get(OUTBOX, message_id, contact, peer.device) is not None:
+        if not peer.card or work.t.get(OUTBOX, contact, peer.device, message_id) is not None:
             continue
         outbox.enqueue(
             work,

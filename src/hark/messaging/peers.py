@@ -16,7 +16,7 @@ from hark.messaging.tables import (
     PEER_DEVICES,
     PEERS_BY_ACCOUNT,
     SESSIONS,
-    SESSIONS_BY_RANK,
+    SESSIONS_OF_DEVICE,
     PeerDeviceRow,
 )
 from hark.messaging.work import Work
@@ -85,7 +85,7 @@ def follow_chain(work: Work, chain: IdentityChain) -> list[DeviceId]:
 
 def drop_sessions(work: Work, account: AccountId, device: DeviceId) -> None:
     """Forget every session with a device."""
-    for session in work.t.select(SESSIONS_BY_RANK, account, device):
+    for session in work.t.select(SESSIONS_OF_DEVICE, account, device):
         work.t.delete(SESSIONS, account, device, session.session_id)
 
 

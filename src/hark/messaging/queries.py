@@ -20,7 +20,7 @@ from hark.messaging.tables import (
     MESSAGES_BY_ID,
     MESSAGES_BY_POSITION,
     OLM_ACCOUNT,
-    OUTBOX_BY_SERIAL,
+    OUTBOX_BY_DUE,
     ContactRow,
     HomeRow,
     MessageRow,
@@ -103,7 +103,7 @@ def safety_number(work: Work, contact: AccountId) -> str:
 
 def diagnostics(work: Work) -> Diagnostics:
     """Return what a look at the works needs."""
-    rows = work.t.select(OUTBOX_BY_SERIAL)
+    rows = work.t.select(OUTBOX_BY_DUE)
     causes: dict[str, int] = {}
     for row in rows:
         causes[row.cause] = causes.get(row.cause, 0) + 1

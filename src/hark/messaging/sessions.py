@@ -6,6 +6,7 @@ last (Sesame). Source: spec/messaging.md#sessions.
 """
 
 from dataclasses import dataclass
+from operator import attrgetter
 
 from hark.crypto.olm import PRE_KEY, OlmSession
 from hark.errors import ForgedError
@@ -14,7 +15,7 @@ from hark.messaging.tables import (
     OLM_ACCOUNT,
     PEER_DEVICES,
     SESSIONS,
-    SESSIONS_BY_RANK,
+    SESSIONS_OF_DEVICE,
     OlmAccountRow,
     PeerDeviceRow,
     SessionRow,
@@ -33,20 +34,18 @@ class Decrypted:
     """The Olm account after opening a new session, or None."""
 
 
-def has_session(work: Work, account: AccountId, device: DeviceId) -> bool:
-    """Return whether there is a session to send on."""
-    return bool(work.t.select(SESSIONS_BY_RANK, account, device, limit=1))
+def newest_session(work: Work, account: AccountId, device: DeviceId) -> SessionRow | None:
+    """Return the session to send on, or None when one has to be opened first."""
+    rows = _sessions(work, account, device)
+    return rows[0] if rows else None
 
 
-def encrypt(
-    work: Work, account: AccountId, device: DeviceId, plaintext: bytes
-) -> tuple[int, bytes]:
-    """Encrypt on the session that the device last used, and store the moved ratchet.
+def encrypt(work: Work, row: SessionRow, plaintext: bytes) -> tuple[int, bytes]:
+    """Encrypt on a session, and store the moved ratchet.
 
     Returns:
         The Olm type and body.
     """
-    row = work.t.select(SESSIONS_BY_RANK, account, device, limit=1, descending=True)[0]
     key = work.own.pickle_key
     session = OlmSession.from_pickle(row.pickle, key)
     result = session.encrypt(plaintext)
@@ -63,12 +62,13 @@ def open_outbound(work: Work, peer: PeerDeviceRow, prekey: bytes) -> None:
     own = work.own
     _, account = work.olm_account()
     session = account.outbound_session(peer.curve_key, prekey)
+    rows = _sessions(work, peer.account, peer.device)
     row = SessionRow(
         peer.account,
         peer.device,
         session.session_id,
         session.pickle(own.pickle_key),
-        _next_rank(work, peer.account, peer.device),
+        rows[0].rank + 1 if rows else 1,
     )
     _add(work, row)
     work.t.put(PEER_DEVICES, peer._replace(session_made_unix_ms=work.now_unix_ms))
@@ -87,7 +87,7 @@ def decrypt(work: Work, sender: Party, olm_type: int, body: bytes) -> Decrypted:
         ForgedError: no session opens it.
     """
     account, device = sender.account, sender.device.device_id
-    rows = work.t.select(SESSIONS_BY_RANK, account, device, descending=True)
+    rows = _sessions(work, account, device)
     rank = rows[0].rank + 1 if rows else 1
     key = work.own.pickle_key
     for row in rows:
@@ -128,11 +128,12 @@ def accept(work: Work, decrypted: Decrypted) -> None:
 def _add(work: Work, row: SessionRow) -> None:
     """Store a new session, and drop the least used beyond the number that is kept."""
     work.t.put(SESSIONS, row)
-    rows = work.t.select(SESSIONS_BY_RANK, row.account, row.device, descending=True)
+    rows = _sessions(work, row.account, row.device)
     for old in rows[work.config.max_sessions :]:
         work.t.delete(SESSIONS, old.account, old.device, old.session_id)
 
 
-def _next_rank(work: Work, account: bytes, device: bytes) -> int:
-    rows = work.t.select(SESSIONS_BY_RANK, account, device, limit=1, descending=True)
-    return rows[0].rank + 1 if rows else 1
+def _sessions(work: Work, account: bytes, device: bytes) -> list[SessionRow]:
+    """Return the sessions with a device, the one to send on first."""
+    rows = work.t.select(SESSIONS_OF_DEVICE, account, device)
+    return sorted(rows, key=attrgetter("rank"), reverse=True)

@@ -44,6 +44,13 @@ class Index(Generic[RowT]):
     name: str
     table: Table[RowT]
     columns: tuple[str, ...]
+    unique: bool = False
+    """Whether the columns name a row by themselves, so that the key adds nothing."""
+
+    @property
+    def is_of_key(self) -> bool:
+        """Whether this is the order of the key itself, so that a database has it already."""
+        return self.table.key_columns[: len(self.columns)] == self.columns
 
 
 class Transaction(Protocol):

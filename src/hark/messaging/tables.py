@@ -160,9 +160,9 @@ class SessionRow(NamedTuple):
 class MessageRow(NamedTuple):
     """A message of a conversation, ours or theirs."""
 
+    message_id: bytes
     author: bytes
     author_device: bytes
-    message_id: bytes
     contact: bytes
     position: bytes
     """Place in the conversation: order 8 ‖ author 32 ‖ author device 16 ‖ message id 16."""
@@ -179,9 +179,9 @@ class MessageRow(NamedTuple):
 class OutboxRow(NamedTuple):
     """A message on its way to one device."""
 
-    message_id: bytes
     account: bytes
     device: bytes
+    message_id: bytes
     serial: int
     """Place in the queue of this device."""
     conversation: bytes
@@ -233,8 +233,8 @@ class ReceiptRow(NamedTuple):
 class SeenRow(NamedTuple):
     """An envelope that was opened, for as long as its key lives."""
 
-    envelope_hash: bytes
     key_id: bytes
+    envelope_hash: bytes
     account: bytes
     device: bytes
     message_id: bytes
@@ -289,7 +289,7 @@ MESSAGES = Table("messages", MessageRow._fields, 3, MessageRow._make)
 OUTBOX = Table("outbox", OutboxRow._fields, 3, OutboxRow._make)
 CUSTODY = Table("custody", CustodyRow._fields, 4, CustodyRow._make)
 RECEIPTS = Table("receipts", ReceiptRow._fields, 4, ReceiptRow._make)
-SEEN = Table("seen", SeenRow._fields, 1, SeenRow._make)
+SEEN = Table("seen", SeenRow._fields, 2, SeenRow._make)
 RECEIVED = Table("received", ReceivedRow._fields, 3, ReceivedRow._make)
 QUARANTINE = Table("quarantine", QuarantineRow._fields, 1, QuarantineRow._make)
 INVITATIONS = Table("invitations", InvitationRow._fields, 1, InvitationRow._make)
@@ -299,14 +299,13 @@ MAILBOXES_BY_HOME = Index("mailboxes_by_home", MAILBOXES, ("node",))
 KEYS_BY_COUNTER = Index("keys_by_counter", ENVELOPE_KEYS, ("counter",))
 CONTACTS_BY_STATUS = Index("contacts_by_status", CONTACTS, ("status", "created_unix_ms"))
 PEERS_BY_ACCOUNT = Index("peers_by_account", PEER_DEVICES, ("account",))
-SESSIONS_BY_RANK = Index("sessions_by_rank", SESSIONS, ("account", "device", "rank"))
+SESSIONS_OF_DEVICE = Index("sessions_of_device", SESSIONS, ("account", "device"))
 MESSAGES_BY_ID = Index("messages_by_id", MESSAGES, ("message_id",))
-MESSAGES_BY_POSITION = Index("messages_by_position", MESSAGES, ("contact", "position"))
-MESSAGES_BY_STATE = Index("messages_by_state", MESSAGES, ("contact", "state", "position"))
-MESSAGES_UNREAD = Index("messages_unread", MESSAGES, ("contact", "unread", "position"))
+MESSAGES_BY_POSITION = Index(
+    "messages_by_position", MESSAGES, ("contact", "position"), unique=True
+)
 OUTBOX_BY_DUE = Index("outbox_by_due", OUTBOX, ("due_unix_ms",))
-OUTBOX_BY_DEVICE = Index("outbox_by_device", OUTBOX, ("account", "device", "serial"))
-OUTBOX_BY_SERIAL = Index("outbox_by_serial", OUTBOX, ("serial",))
+OUTBOX_BY_DEVICE = Index("outbox_by_device", OUTBOX, ("account", "device"))
 CUSTODY_BY_MESSAGE = Index("custody_by_message", CUSTODY, ("message_id", "account", "device"))
 RECEIPTS_BY_DUE = Index("receipts_by_due", RECEIPTS, ("due_unix_ms",))
 RECEIPTS_BY_PEER = Index("receipts_by_peer", RECEIPTS, ("account", "device", "kind"))

@@ -67,8 +67,8 @@ class Volatile:
     """Messages that wait for room in a device's window, oldest first."""
     healing: set[tuple[AccountId, DeviceId]] = field(default_factory=set)
     """Devices that get a new session as soon as their keys have come."""
-    next_serial: int = 0
-    """Place of the next message in the outbox; 0 before it was looked up."""
+    last_serial: int = 0
+    """Place of the newest message in the outbox."""
     one_time_counts: dict[NodeId, int] = field(default_factory=dict)
     """One-time keys that each home said to hold, while attached."""
     home_retry: dict[NodeId, Instant] = field(default_factory=dict)
@@ -82,6 +82,10 @@ class Volatile:
     maintenance_at: Instant | None = None
     internal_errors: Counter[str] = field(default_factory=Counter)
     """Bugs of ours that one input met, by the class of the error."""
+    next_due_unix_ms: int = 0
+    """When a row of the store is to be looked at next, at the earliest; 0: not known."""
+    requests_mailboxes: set[tuple[NodeId, MailboxId]] | None = None
+    """Our requests mailboxes; None before they were looked up."""
     quarantine_bytes: int | None = None
     """Size of the quarantine; None before it was counted."""
     own: OwnDevice | None = None
@@ -91,7 +95,8 @@ class Volatile:
         """Forget what an undone transaction may have written."""
         self.own = None
         self.quarantine_bytes = None
-        self.next_serial = 0
+        self.requests_mailboxes = None
+        self.next_due_unix_ms = 0
         self.secrets.clear()
 
     def begin(self, purpose: Purpose, now: Instant) -> int:

@@ -20,6 +20,7 @@ from hark.messaging.events import (
     Notify,
 )
 from hark.messaging.own import OwnDevice, olm_account
+from hark.messaging.recall import RecallingTransaction
 from hark.messaging.store import Transaction
 from hark.messaging.tables import OWN, OlmAccountRow, OwnRow
 from hark.messaging.volatile import Stamping, Volatile
@@ -41,7 +42,7 @@ class Work:
         now: Instant,
         now_unix_ms: int,
     ) -> None:
-        self.t = transaction
+        self.t = RecallingTransaction(transaction)
         self.volatile = volatile
         self.config = config
         self.random_bytes = random_bytes

@@ -22,7 +22,7 @@ from hark.messaging.tables import (
     PEERS_BY_ACCOUNT,
     SEEN_BY_KEY,
     SESSIONS,
-    SESSIONS_BY_RANK,
+    SESSIONS_OF_DEVICE,
 )
 from hark_lab.sim.device_store import DictDeviceStore
 from tests.unit.messaging.post_office import DAY_S, HOUR_S, Person, World, quick
@@ -44,7 +44,7 @@ def key_counters(person: Person) -> list[int]:
 
 def forget_sessions(person: Person, contact: Person) -> None:
     with person.store.transaction() as t:
-        for row in t.select(SESSIONS_BY_RANK, contact.account):
+        for row in t.select(SESSIONS_OF_DEVICE, contact.account):
             t.delete(SESSIONS, row.account, row.device, row.session_id)
 
 
@@ -130,14 +130,14 @@ def test_new_sessions_are_opened_at_most_once_an_hour_for_a_device() -> None:
             )
         world.pass_time(HOUR_S / 4)
     with alice.store.transaction() as t:
-        sessions = t.select(SESSIONS_BY_RANK, bob.account)
+        sessions = t.select(SESSIONS_OF_DEVICE, bob.account)
     assert len(sessions) <= 3
 
 
 def test_nothing_is_reset_because_of_an_envelope_that_failed() -> None:
     world, alice, bob = settled()
     with alice.store.transaction() as t:
-        before = t.select(SESSIONS_BY_RANK, bob.account)
+        before = t.select(SESSIONS_OF_DEVICE, bob.account)
     home = next(iter(world.homes.values()))
     for envelope in list(home.puts):
         for box in home.boxes.values():
@@ -146,7 +146,7 @@ def test_nothing_is_reset_because_of_an_envelope_that_failed() -> None:
     claims = home.claims
     world.pass_time(HOUR_S)
     with alice.store.transaction() as t:
-        assert t.select(SESSIONS_BY_RANK, bob.account) == before
+        assert t.select(SESSIONS_OF_DEVICE, bob.account) == before
     assert home.claims == claims
 
 

@@ -14,7 +14,7 @@ from hark.messaging.tables import (
     CONTACTS,
     PEERS_BY_ACCOUNT,
     QUARANTINE_BY_TIME,
-    SESSIONS_BY_RANK,
+    SESSIONS_OF_DEVICE,
     PeerDeviceRow,
 )
 from hark.messaging.work import Work
@@ -80,9 +80,9 @@ def _seal(
         content[0],
         content[1],
     )
-    olm = sessions.encrypt(
-        work, recipient.account, recipient.device.device_id, payload.encode()
-    )
+    session = sessions.newest_session(work, recipient.account, recipient.device.device_id)
+    assert session is not None
+    olm = sessions.encrypt(work, session, payload.encode())
     account, device = claim or (sender.account, sender.device.device_id)
     return seal_envelope(record, InnerMessage(account, device, *olm, b""))
 
@@ -282,11 +282,11 @@ def test_a_damaged_envelope_is_acknowledged_and_quarantined_and_never_shown(
     if bytes(damaged) == envelope:
         return
     with bob.machine._transaction(world.now) as work:
-        before = work.t.select(SESSIONS_BY_RANK, alice.account)
+        before = work.t.select(SESSIONS_OF_DEVICE, alice.account)
     assert bring(world, bob, bytes(damaged)) == [1000]
     bob.machine.handle(LiveReceived(bytes(damaged)), world.now)
     with bob.machine._transaction(world.now) as work:
-        assert work.t.select(SESSIONS_BY_RANK, alice.account) == before
+        assert work.t.select(SESSIONS_OF_DEVICE, alice.account) == before
         newest = work.t.select(QUARANTINE_BY_TIME, descending=True)
         assert bytes(damaged) in [row.envelope for row in newest]
         assert {row.cause for row in newest} <= set(opening.FAILURES)

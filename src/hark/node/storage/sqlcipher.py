@@ -162,7 +162,8 @@ def _select_sql(
         conditions.append(f"{index.columns[equal_count]} < ?")
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     direction = " DESC" if descending else ""
-    key = tuple(name for name in index.table.key_columns if name not in index.columns)
+    rest = () if index.unique else index.table.key_columns
+    key = tuple(name for name in rest if name not in index.columns)
     order = ", ".join(f"{column}{direction}" for column in index.columns + key)
     ending = f"{where} ORDER BY {order} LIMIT ?"
     return f"SELECT {columns} FROM {index.table.name} {ending}"  # noqa: S608

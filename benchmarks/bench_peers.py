@@ -19,6 +19,7 @@ from statistics import median
 
 import uvloop
 
+from benchmarks._load import ENVELOPE_BYTES
 from benchmarks._report import Goal, Value, write_report
 from benchmarks.peers import ejabberd, hark_load, prosody, xmpp_load
 from benchmarks.peers.figures import Figures, Plan
@@ -31,7 +32,7 @@ FULL = Plan(
     window_count=4,
     message_count=20_000,
     sample_count=5,
-    body_bytes=1658,
+    body_bytes=ENVELOPE_BYTES,
     settle_s=3.0,
 )
 QUICK = Plan(
@@ -41,7 +42,7 @@ QUICK = Plan(
     window_count=4,
     message_count=4000,
     sample_count=2,
-    body_bytes=1658,
+    body_bytes=ENVELOPE_BYTES,
     settle_s=1.0,
 )
 

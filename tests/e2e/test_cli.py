@@ -106,6 +106,7 @@ def test_a_chat_shows_and_sends_and_reads(people: People) -> None:
     assert "you: I am here" in out
 
 
+@pytest.mark.claim("C-2")
 def test_text_of_others_cannot_steer_the_terminal(people: People) -> None:
     text = "\x1b]0;owned\x07\x1b[2J\u202egpj.exe\rfake"
     people.ok("bob", "send", "Alice", text, "--wait", "held")
@@ -226,6 +227,7 @@ def test_two_programs_on_one_store_are_refused(people: People) -> None:
         assert "Another hark program" in refused.sentence()
 
 
+@pytest.mark.claim("D-1")
 def test_a_wrong_passphrase_is_said(people: People) -> None:
     assert people.stage.address is not None
     words = str(people.stage.folder / "carol.words")

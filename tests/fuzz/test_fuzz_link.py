@@ -4,6 +4,7 @@ from dataclasses import replace
 from random import Random
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -124,6 +125,7 @@ CERTIFICATES = st.sampled_from([OTHER_CERTIFICATE, b"", CERTIFICATE[:-1], CERTIF
     st.lists(st.one_of(damaged(supernode_frames()), st.binary(max_size=60)), max_size=12),
     st.booleans(),
 )
+@pytest.mark.claim("A-1")
 def test_nothing_is_sent_before_the_pin_holds(
     certificate: bytes, frames: list[bytes], early: bool
 ) -> None:

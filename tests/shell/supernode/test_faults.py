@@ -213,6 +213,7 @@ def test_bytes_that_are_no_frame_end_their_link_and_no_other(
     assert server.stop() == 0
 
 
+@pytest.mark.claim("A-3")
 def test_other_protocols_and_old_tls_are_refused(start_server: StartServer) -> None:
     server = start_server()
     old = client_context(alpn=ALPN)

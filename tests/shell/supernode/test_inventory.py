@@ -40,6 +40,7 @@ def store(data_dir: Path) -> SqliteMailboxStore:
     return store
 
 
+@pytest.mark.claim("S-3")
 def test_inventory_of_a_real_database_declares_every_column_and_index(
     data_dir: Path, store: SqliteMailboxStore
 ) -> None:
@@ -66,6 +67,7 @@ def test_inventory_of_a_real_database_declares_every_column_and_index(
         ("DROP INDEX envelope_expiry", "index envelope_expiry"),
     ],
 )
+@pytest.mark.claim("S-3")
 def test_inventory_finds_what_somebody_adds_to_the_database(
     data_dir: Path, store: SqliteMailboxStore, change: str, finding: str
 ) -> None:
@@ -86,6 +88,7 @@ def test_inventory_and_scan_find_an_undeclared_file(
         assert any("access.log" in finding for finding in findings)
 
 
+@pytest.mark.claim("S-9")
 def test_deleted_envelopes_are_nowhere_after_a_checkpoint(
     data_dir: Path, store: SqliteMailboxStore
 ) -> None:
@@ -137,6 +140,7 @@ def test_scan_notices_content_between_the_cells_of_a_page(
     assert any("between its cells" in finding for finding in scan(data_dir).findings)
 
 
+@pytest.mark.claim("S-10", "S-9")
 def test_acknowledged_mail_and_what_was_never_given_leave_no_trace(
     start_server: StartServer,
 ) -> None:

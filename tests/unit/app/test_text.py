@@ -30,17 +30,20 @@ from hark.control.schema import Message
         ("", ""),
     ],
 )
+@pytest.mark.claim("C-2")
 def test_text_is_shown_with_controls_made_visible(text: str, shown: str) -> None:
     assert escape(text) == shown
 
 
 @given(st.text(st.characters(), max_size=50))
+@pytest.mark.claim("C-2")
 def test_nothing_that_steers_a_terminal_is_left(text: str) -> None:
     for char in escape(text):
         assert unicodedata.category(char) not in {"Cc", "Cs", "Co", "Cn", "Zl", "Zp"}
         assert unicodedata.bidirectional(char) not in {"RLO", "LRO", "RLE", "LRE", "RLI", "LRI"}
 
 
+@pytest.mark.claim("C-2")
 def test_each_character_of_the_terminals_language_is_escaped_alone() -> None:
     # Every control and bidirectional character of Unicode, tried one by one.
     for number in (*range(0x20), *range(0x7F, 0xA0), 0x061C, 0x200E, 0x200F, 0xFEFF):

@@ -33,6 +33,7 @@ def test_wrapping_and_unwrapping_roundtrip() -> None:
     assert unwrap_store_key(WRAPPED, "correct horse") == STORE_KEY
 
 
+@pytest.mark.claim("D-1")
 def test_the_default_cost_is_that_of_the_second_choice_of_rfc_9106() -> None:
     wrapped = wrap_store_key(STORE_KEY, "Pässwort", counting)
     assert wrapped[1:10] == (65536).to_bytes(4, "big") + (3).to_bytes(4, "big") + b"\4"
@@ -40,6 +41,7 @@ def test_the_default_cost_is_that_of_the_second_choice_of_rfc_9106() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["", "correct horse ", "Correct horse", "\udcff"])
+@pytest.mark.claim("D-1")
 def test_a_wrong_passphrase_is_told_from_damage(wrong: str) -> None:
     with pytest.raises(WrongPassphraseError):
         unwrap_store_key(WRAPPED, wrong)

@@ -80,6 +80,7 @@ def test_a_composite_signature_holds_for_its_label_and_message_only() -> None:
             COMPOSITE.public.verify(label, message, COMPOSITE_SIGNATURE)
 
 
+@pytest.mark.claim("R-3")
 def test_a_composite_signature_needs_both_halves() -> None:
     other = OTHER_COMPOSITE.sign(Label.STATEMENT, MESSAGE)
     split = ED25519_SIGNATURE_BYTES

@@ -16,6 +16,7 @@ def test_sealing_and_opening_roundtrip() -> None:
         assert SECRET.open(b"info", sealed) == plaintext
 
 
+@pytest.mark.claim("S-1")
 def test_another_key_or_info_does_not_open() -> None:
     with pytest.raises(ForgedError):
         SECRET.open(b"other", SEALED)

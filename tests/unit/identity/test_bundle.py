@@ -28,6 +28,7 @@ def test_blobs_roundtrip(kind: BlobKind, content: bytes) -> None:
     assert open_blob(kind, ACCOUNT, blob) == content
 
 
+@pytest.mark.claim("S-3")
 def test_a_blob_opens_for_its_account_and_kind_only() -> None:
     with pytest.raises(ForgedError):
         open_blob(BlobKind.ENVELOPE_KEY, ACCOUNT, BLOB)

@@ -157,6 +157,7 @@ def test_a_device_cannot_be_listed_twice_nor_revoked_unlisted() -> None:
 # What is refused
 
 
+@pytest.mark.claim("R-3", "S-8")
 def test_a_statement_signed_by_another_key_is_refused() -> None:
     with pytest.raises(ForgedError):
         device_statement(ANNA, "anna-1", "anna-2", key=BORIS.account_key)
@@ -427,6 +428,7 @@ def test_nobody_can_freeze_an_account_with_something_that_is_no_contradiction(
         IdentityChain.parse(pretended)
 
 
+@pytest.mark.claim("R-3")
 def test_nobody_can_freeze_an_account_without_its_keys() -> None:
     fork = ANNA.adds("mallory").chain.run[0]
     forged = replace(fork, signature=BORIS.account_key.sign(Label.STATEMENT, fork.body()))

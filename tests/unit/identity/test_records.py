@@ -66,6 +66,7 @@ def test_an_olm_account_signs_records_as_well() -> None:
     record.verify(ACCOUNT, listed)
 
 
+@pytest.mark.claim("S-8")
 def test_a_record_of_another_device_or_account_is_refused() -> None:
     with pytest.raises(ForgedError):
         RECORD.verify(BORIS.chain.account_id, device("anna-1"))
@@ -87,6 +88,7 @@ def test_a_record_of_another_device_or_account_is_refused() -> None:
     ],
     ids=lambda change: next(iter(change)),
 )
+@pytest.mark.claim("S-8")
 def test_every_field_of_a_record_is_signed(change: dict[str, bytes]) -> None:
     with pytest.raises(ForgedError):
         replace(RECORD, **change).verify(ACCOUNT, device("anna-1"))  # type: ignore[arg-type]
@@ -147,6 +149,7 @@ def prekey(kind: PrekeyKind) -> SignedPrekey:
 
 
 @pytest.mark.parametrize("kind", PrekeyKind)
+@pytest.mark.claim("S-8")
 def test_a_prekey_roundtrips_and_verifies_for_its_device_only(kind: PrekeyKind) -> None:
     signed = prekey(kind)
     assert len(signed.encode()) == PREKEY_BYTES == 97
@@ -207,6 +210,7 @@ def test_without_a_changed_root_an_introduction_fits_a_request() -> None:
     assert len(introduction(full, "last").encode()) < 16 * 1024 - 1146 - 600
 
 
+@pytest.mark.claim("R-3")
 def test_an_introduction_of_a_device_that_is_not_listed_is_refused() -> None:
     with pytest.raises(ForgedError, match="not listed"):
         introduction(ANNA, "mallory").verify()

@@ -202,6 +202,7 @@ def test_custody_receipts_are_kept_until_the_message_is_delivered() -> None:
         assert t.select(CUSTODY_BY_MESSAGE, message_id) == []
 
 
+@pytest.mark.claim("R-2")
 def test_a_copied_store_stops_for_good_when_the_other_copy_has_gone_on() -> None:
     world, alice, bob = settled()
     copy = DictDeviceStore()

@@ -100,6 +100,7 @@ def quarantined(person: Person) -> dict[str, int]:
     return person.machine.diagnostics().quarantine_by_cause
 
 
+@pytest.mark.claim("S-5")
 def test_a_message_bound_to_somebody_else_is_not_shown() -> None:
     world, alice, bob = settled()
     text = encode(TextBody(9, "for another"))
@@ -109,6 +110,7 @@ def test_a_message_bound_to_somebody_else_is_not_shown() -> None:
     assert quarantined(bob) == {"bad_bind": 1}
 
 
+@pytest.mark.claim("C-3", "S-4")
 def test_a_contact_cannot_write_in_the_name_of_another_contact() -> None:
     world, alice, bob = settled()
     carol = world.person("carol")
@@ -126,6 +128,7 @@ def test_a_contact_cannot_write_in_the_name_of_another_contact() -> None:
     assert bob.received(carol) == ["the real carol"]
 
 
+@pytest.mark.claim("S-4")
 def test_a_device_cannot_write_to_itself_in_its_own_name() -> None:
     world, alice, bob = settled()
     me = bob.machine.whoami()
@@ -137,6 +140,7 @@ def test_a_device_cannot_write_to_itself_in_its_own_name() -> None:
     assert "I wrote this" not in bob.texts(alice)
 
 
+@pytest.mark.claim("C-3")
 def test_a_contact_cannot_say_what_only_our_own_devices_may() -> None:
     world, alice, bob = settled()
     text = encode(SyncText(alice.account, TextBody(9, "I wrote this")))
@@ -144,6 +148,7 @@ def test_a_contact_cannot_say_what_only_our_own_devices_may() -> None:
     assert "I wrote this" not in bob.texts(alice)
 
 
+@pytest.mark.claim("C-3")
 def test_a_receipt_of_one_contact_does_not_move_a_message_to_another() -> None:
     world, alice, bob = settled()
     carol = world.person("carol")
@@ -166,6 +171,7 @@ def test_a_message_of_a_kind_that_is_not_known_yet_is_kept_and_shown_as_such() -
     assert quarantined(bob) == {}
 
 
+@pytest.mark.claim("C-2")
 def test_a_body_that_does_not_parse_is_no_message_and_stops_nothing() -> None:
     world, alice, bob = settled()
     for body_type in BodyType:
@@ -176,6 +182,7 @@ def test_a_body_that_does_not_parse_is_no_message_and_stops_nothing() -> None:
     assert bob.received(alice) == ["hello", "fine"]
 
 
+@pytest.mark.claim("C-2")
 def test_an_order_at_the_end_of_all_numbers_does_not_keep_the_last_place() -> None:
     world, alice, bob = settled()
     text = encode(TextBody(2**53 - 1, "last for ever"))
@@ -202,6 +209,7 @@ def test_a_stranger_can_say_nothing_but_that_it_wants_to_be_a_contact() -> None:
     assert quarantined(bob) == {"not_contact": 1}
 
 
+@pytest.mark.claim("C-2")
 def test_a_poisoned_input_does_not_take_others_of_its_batch_with_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -262,6 +270,7 @@ def damaged_world() -> tuple[World, Person, Person, bytes]:
 
 
 @given(st.data())
+@pytest.mark.claim("S-4")
 def test_a_damaged_envelope_is_acknowledged_and_quarantined_and_never_shown(
     data: st.DataObject,
 ) -> None:
@@ -301,6 +310,7 @@ def test_after_all_damage_the_valid_envelope_still_opens() -> None:
     _WORLD.clear()
 
 
+@pytest.mark.claim("S-8")
 def test_a_home_that_swaps_keys_gets_nothing_sealed_to_them() -> None:
     """A claim whose record or prekey another device signed is refused, loudly waiting."""
     world = World(homes=1)

@@ -20,6 +20,7 @@ from hark_lab.sim.device_store import DictDeviceStore
 from tests.unit.messaging.post_office import DAY_S, Person, World, quick
 
 
+@pytest.mark.claim("P-1")
 def test_a_stranger_waits_for_a_decision_and_hears_nothing_before_it() -> None:
     world = World(config=quick())
     alice, bob = world.person("alice"), world.person("bob")
@@ -79,6 +80,7 @@ def test_every_first_request_has_the_same_size_with_and_without_an_invitation() 
     assert sizes == [1146 + 16 * 1024] * 2
 
 
+@pytest.mark.claim("P-2")
 def test_an_invitation_works_once_and_the_second_user_is_a_stranger() -> None:
     world = World()
     alice, bob, carol = (world.person(name) for name in ("alice", "bob", "carol"))
@@ -141,6 +143,7 @@ def test_only_so_many_strangers_can_wait_and_the_rest_lie_in_the_quarantine() ->
     assert alice.machine.diagnostics().quarantine_by_cause == {"too_many_requests": 2}
 
 
+@pytest.mark.claim("C-1")
 def test_a_blocked_person_is_not_heard_and_everybody_else_is_told_the_new_token() -> None:
     world = World()
     alice, bob = world.friends()

@@ -53,6 +53,7 @@ def lost_and_restored(world: World) -> tuple[Person, Person, Person]:
     return alice, bob, restored(world, "bob", seed)
 
 
+@pytest.mark.claim("R-1")
 def test_a_restored_contact_that_asks_again_is_stopped_until_its_number_was_looked_at() -> None:
     world = World()
     alice, old, bob = lost_and_restored(world)
@@ -100,6 +101,7 @@ def test_a_restored_contact_may_also_invite_and_the_conversation_goes_on() -> No
     assert alice.texts(bob) == bob.texts(alice)
 
 
+@pytest.mark.claim("R-1")
 def test_two_recoveries_of_one_moment_freeze_the_contact_for_both_its_copies() -> None:
     world = World()
     alice = world.person("alice")

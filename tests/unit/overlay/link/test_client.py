@@ -100,6 +100,7 @@ def test_client_is_up_once_the_pin_held_and_the_hello_came() -> None:
     [OTHER_CERTIFICATE, b"", b"no certificate", CERTIFICATE[:-1], CERTIFICATE[:60]],
     ids=["of another key", "empty", "text", "cut off", "cut in the middle"],
 )
+@pytest.mark.claim("A-1")
 def test_client_sends_nothing_and_closes_when_the_pin_does_not_hold(
     certificate: bytes,
 ) -> None:

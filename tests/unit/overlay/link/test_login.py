@@ -26,11 +26,13 @@ def test_login_holds_on_the_link_for_which_it_was_made() -> None:
     check(LOGIN)
 
 
+@pytest.mark.claim("A-2")
 def test_login_does_not_hold_on_a_link_with_another_nonce() -> None:
     with pytest.raises(ForgedError):
         check_login(LOGIN, certificate_hash=CERTIFICATE_HASH, nonce=bytes(32))
 
 
+@pytest.mark.claim("A-2")
 def test_login_does_not_hold_at_a_server_with_another_certificate() -> None:
     with pytest.raises(ForgedError):
         check_login(LOGIN, certificate_hash=bytes(32), nonce=NONCE)

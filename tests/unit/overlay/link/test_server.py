@@ -102,6 +102,7 @@ def test_server_speaks_first() -> None:
     assert hello.reconnect_window_ms == 4000
 
 
+@pytest.mark.claim("A-2")
 def test_every_link_has_a_nonce_of_its_own() -> None:
     shared = LinkServerShared(CERTIFICATE_HASH, random_bytes=Random(1).randbytes)
     nonces = set()
@@ -121,6 +122,7 @@ def test_valid_login_becomes_an_attach_and_its_outcome_a_result() -> None:
     assert frames(server.take_effects()) == [wire.LoginResult(BOX, 0, 50, 0)]
 
 
+@pytest.mark.claim("A-2")
 def test_login_of_another_link_is_refused_and_reaches_no_service() -> None:
     _, other_hello = greeted()
     server, _ = greeted()

@@ -96,6 +96,7 @@ def test_late_stamp_is_not_taken() -> None:
     assert code_of(home.ask(late)) is ErrorCode.STAMP_INVALID
 
 
+@pytest.mark.claim("P-2")
 def test_invitation_pass_admits_one_envelope_before_it_expires() -> None:
     home = Home()
     box = home.create_requests()
@@ -159,6 +160,7 @@ def test_requests_mailbox_holds_a_hundred_envelopes() -> None:
 
 
 @pytest.mark.parametrize("kind", [CONTACT_MAILBOX, REQUESTS_MAILBOX])
+@pytest.mark.claim("P-3")
 def test_admission_of_the_other_kind_of_mailbox_is_refused(kind: int) -> None:
     home = Home()
     box = home.create(1, kind)
@@ -277,6 +279,7 @@ def test_only_the_link_that_has_the_mailbox_open_may(name: str) -> None:
     assert code_of(home.ask(nowhere, LinkRef(2))) is ErrorCode.NOT_OWNER
 
 
+@pytest.mark.claim("C-1", "P-3")
 def test_new_token_replaces_the_old_one_for_mail_live_and_claims() -> None:
     home = Home()
     box = home.create()

@@ -1,3 +1,5 @@
+import pytest
+
 from hark.crypto.admission import envelope_hash, token_hash
 from hark.crypto.hashing import sha256
 from hark.errors import DiskFullError, StoreDamagedError
@@ -121,6 +123,7 @@ def test_put_to_a_mailbox_that_is_not_here_is_refused() -> None:
     assert code_of(home.ask(claim)) is ErrorCode.UNKNOWN_MAILBOX
 
 
+@pytest.mark.claim("P-3")
 def test_put_with_another_token_is_refused_even_for_an_envelope_that_is_held() -> None:
     home = Home()
     box = home.create()
@@ -177,6 +180,7 @@ def test_login_with_another_key_or_to_no_mailbox_is_refused() -> None:
     assert attached_code(home.attach(nowhere)) is ErrorCode.UNKNOWN_MAILBOX
 
 
+@pytest.mark.claim("R-2")
 def test_older_or_copied_store_is_refused_and_takes_nothing_over() -> None:
     home = Home()
     box = home.create()

@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 
+from hark.errors import DiskFullError
 from hark.messaging.events import ContactStatus, MessageState
 from hark_lab.sim.device_store import AFTER_COMMIT, BEFORE_COMMIT, Crash
 from tests.unit.messaging.post_office import Person, World, quick
@@ -137,3 +138,51 @@ def test_a_power_cut_at_any_commit_loses_and_repeats_nothing(who: int, phase: st
         for person in (alice, bob):
             assert person.machine.diagnostics().quarantine_by_cause == {}, place
             assert person.machine.diagnostics().internal_errors == {}, place
+
+
+def test_a_commit_that_fails_lets_nothing_out_and_changes_nothing() -> None:
+    """A full disk is not a power cut: the same machine goes on, as if it had not been asked."""
+    world = prepared()
+    alice, bob = world.people
+    world.befriend(alice, bob)
+    full = True
+
+    def fault(moment: str) -> None:
+        if full and moment == BEFORE_COMMIT:
+            raise DiskFullError
+
+    alice.store.fault = fault
+    with pytest.raises(DiskFullError):
+        alice.machine.send_text(bob.account, "no room", world.now)
+    assert alice.machine.take_effects() == []
+    assert alice.texts(bob) == []
+    full = False
+    alice.machine.send_text(bob.account, "room again", world.now)
+    world.pass_time(60)
+    assert bob.texts(alice) == ["room again"]
+
+
+def test_mail_that_could_not_be_stored_is_not_acknowledged_and_comes_again() -> None:
+    world = prepared()
+    alice, bob = world.people
+    world.befriend(alice, bob)
+    world.pass_time(60)
+    bob.go_offline()
+    alice.machine.send_text(bob.account, "wait for me", world.now)
+    world.run()
+    bob.go_online()
+
+    def fault(moment: str) -> None:
+        if moment == BEFORE_COMMIT:
+            raise DiskFullError
+
+    bob.machine.take_effects()
+    bob.store.fault = fault
+    world.acknowledged.clear()
+    with pytest.raises(DiskFullError):
+        world.deliver(bob)
+    assert bob.machine.take_effects() == []
+    bob.store.fault = None
+    world.run()
+    assert bob.texts(alice) == ["wait for me"]
+    assert world.acknowledged

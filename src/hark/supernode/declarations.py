@@ -202,17 +202,29 @@ FILES: dict[str, Declared] = {
 NEVER_GIVEN: tuple[tuple[str, str], ...] = (
     ("names, handles, phone numbers, e-mail addresses", "no message has a place for them"),
     ("account ids", "a mailbox is opened with a key made for it alone"),
-    ("who writes to whom", "an envelope names its mailbox, never its sender"),
     (
         "the text of messages, and what they are about",
         "sealed to keys of the recipient's device",
     ),
     ("contacts", "they are kept by devices; no request mentions them"),
     ("keys that open envelopes", "made on devices and never sent"),
-    (
-        "addresses of people's networks",
-        "known while a connection is open, as any server does; never written down",
-    ),
-    ("which mailboxes were open at the same time, and when", "kept in memory while they are"),
 )
 """What a supernode was never given, and why it could not be."""
+
+SEEN_NOT_KEPT: tuple[tuple[str, str], ...] = (
+    (
+        "who writes to whom",
+        "an envelope does not name its sender, but the link that brings it is in memory while it"
+        " is open, and so is the mailbox that this link has logged in to: an operator who"
+        " changes the program could correlate the two as it happens",
+    ),
+    (
+        "addresses of people's networks",
+        "known while a connection is open, as to any server",
+    ),
+    (
+        "which mailboxes are open, and since when",
+        "known while they are, so that mail can be pushed",
+    ),
+)
+"""What a running supernode sees and never writes down, and how it sees it."""

@@ -14,6 +14,7 @@ from hark.supernode.declarations import (
     FILES,
     INDEXES,
     NEVER_GIVEN,
+    SEEN_NOT_KEPT,
     TABLES,
     Declared,
 )
@@ -50,6 +51,7 @@ class Inventory:
                 "entries": [asdict(entry) for entry in self.entries],
                 "row_counts": self.row_counts,
                 "never_given": [{"what": what, "why": why} for what, why in NEVER_GIVEN],
+                "seen_not_kept": [{"what": what, "how": how} for what, how in SEEN_NOT_KEPT],
                 "findings": self.findings,
             }
         ).decode()
@@ -69,6 +71,8 @@ class Inventory:
             lines.append(f"      until: {entry.until}")
         lines.append("\nWhat this supernode was never given")
         lines += [f"  {what}: {why}" for what, why in NEVER_GIVEN]
+        lines.append("\nWhat it sees while it happens, and never writes down")
+        lines += [f"  {what}: {how}" for what, how in SEEN_NOT_KEPT]
         lines += ["\nFindings", *(f"  {finding}" for finding in self.findings or ["none"])]
         return "\n".join(lines).lstrip()
 

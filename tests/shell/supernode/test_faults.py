@@ -222,10 +222,10 @@ def test_other_protocols_and_old_tls_are_refused(start_server: StartServer) -> N
 
     def greeting(context: ssl.SSLContext | None) -> bytes:
         with socket.create_connection(("127.0.0.1", server.port), timeout=10) as plain:
-            if context is None:
-                plain.sendall(b"hello\r\n\r\n")
-                return plain.recv(100)
             try:
+                if context is None:
+                    plain.sendall(b"hello\r\n\r\n")
+                    return plain.recv(100)
                 with context.wrap_socket(plain) as secured:
                     return secured.recv(100)
             except (ssl.SSLError, ConnectionError):

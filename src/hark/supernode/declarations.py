@@ -214,8 +214,8 @@ NEVER_GIVEN: tuple[tuple[str, str], ...] = (
 SEEN_NOT_KEPT: tuple[tuple[str, str], ...] = (
     (
         "who writes to whom",
-        "an envelope does not name its sender, but the link that brings it is in memory while it"
-        " is open, and so is the mailbox that this link has logged in to: an operator who"
+        "an envelope does not name its sender, but the link that brings it is in memory while"
+        " it is open, and so is the mailbox that this link has logged in to: an operator who"
         " changes the program could correlate the two as it happens",
     ),
     (

@@ -254,8 +254,10 @@ def _learn_cards(work: Work, account: AccountId, learned: list[DeviceCard]) -> N
     if not peers.learn_cards(work, account, learned):
         return
     for row in outbox.rows_to(work, account):
-        if row.route == outbox.ROUTE_STAMP and row.body_type != BodyType.CONTACT_REQUEST:
-            outbox.advance(work, row._replace(route=outbox.ROUTE_CONTACT, held=0))
+        if row.body_type == BodyType.CONTACT_REQUEST:
+            continue
+        if row.route == outbox.ROUTE_STAMP or row.cause == Cause.TOKEN_STALE:
+            outbox.advance(work, row._replace(route=outbox.ROUTE_CONTACT))
     outgoing.catch_up(work, account)
 
 
@@ -293,7 +295,7 @@ def _take_sync(work: Work, arrival: Arrival) -> None:
         case SyncText(contact, text):
             _take_own_text(work, arrival, AccountId(contact), text)
         case SyncContact() as body:
-            _take_own_contact(work, body)
+            _take_own_contact(work, body, arrival.payload.sent_unix_ms)
         case SyncRead(contact, message_ids):
             for message_id in message_ids:
                 mark_read(work, AccountId(contact), MessageId(message_id))
@@ -325,8 +327,11 @@ def _take_own_text(work: Work, arrival: Arrival, contact: AccountId, body: TextB
     add_message(work, row)
 
 
-def _take_own_contact(work: Work, body: SyncContact) -> None:
-    """Take what another device of ours knows about a contact."""
+def _take_own_contact(work: Work, body: SyncContact, sent_unix_ms: int) -> None:
+    """Take what another device of ours knew about a contact when it wrote this.
+
+    A home may have kept it back: what it says was true then and may not be now.
+    """
     account = AccountId(body.contact)
     if account == work.own.account:
         return
@@ -338,6 +343,7 @@ def _take_own_contact(work: Work, body: SyncContact) -> None:
     is_new = row is None
     if row is None:
         row = contacts.new_contact(work, account, body.name, status)
+    looked_at_epoch = None
     if body.chain:
         try:
             chain = IdentityChain.parse(body.chain)
@@ -345,16 +351,19 @@ def _take_own_contact(work: Work, body: SyncContact) -> None:
             return
         if chain.account_id == account:
             trust.learn_chain(work, chain)
+            looked_at_epoch = chain.epoch
     row = work.t.get(CONTACTS, account) or row
-    if row.status != status:
+    blocked_since = row.status == ContactStatus.BLOCKED and row.changed_unix_ms > sent_unix_ms
+    if row.status != status and not blocked_since:
         row = row._replace(status=status.value)
         if status is ContactStatus.BLOCKED:
             contacts.forget_outgoing(work, account)
-    # The other device's person has looked at the number of this very epoch.
-    if known_trust is Trust.VERIFIED and row.trust != Trust.FROZEN:
+    # It counts only if the number that the person looked at there was of this very epoch.
+    looked_at = known_trust is Trust.VERIFIED and looked_at_epoch == row.epoch
+    if looked_at and row.trust != Trust.FROZEN:
         row = row._replace(trust=Trust.VERIFIED.value)
     work.t.put(CONTACTS, row)
-    change = ContactChange.ADDED if is_new else _CHANGE_OF_STATUS[status]
+    change = ContactChange.ADDED if is_new else _CHANGE_OF_STATUS[ContactStatus(row.status)]
     work.notify(ContactChanged(account, change))
     _learn_cards(work, account, body.cards)
     outgoing.catch_up(work, account)

@@ -283,16 +283,15 @@ def put_refused(work: Work, purpose: PutEnvelope | PutChallenge, answer: Refused
     wait_ms = max(answer.retry_after_ms, work.config.retry_first_ms * 2 ** min(row.tries, 6))
     cause = Cause.REFUSED
     match code:
-        case ErrorCode.TOKEN_STALE | ErrorCode.PASS_INVALID | ErrorCode.STAMP_INVALID:
-            # The contact has a new token, or the pass is used up: a stamp opens the door of
-            # strangers, and the recipient sees inside who we are.
-            stale = code is ErrorCode.TOKEN_STALE
-            row = row._replace(route=ROUTE_STAMP, held=0)
-            cause = Cause.TOKEN_STALE if stale else Cause(row.cause)
-            if code is not ErrorCode.STAMP_INVALID:
-                wait(work, row, cause, work.now_unix_ms + wait_ms)
-                _put(work, row._replace(cause=cause.value))
-                return
+        case ErrorCode.TOKEN_STALE:
+            _knock(work, row)
+            return
+        case ErrorCode.PASS_INVALID:
+            # The pass is used up: a stamp opens the same door.
+            _put(work, row._replace(route=ROUTE_STAMP))
+            return
+        case ErrorCode.STAMP_INVALID:
+            cause = Cause(row.cause)
         case ErrorCode.MAILBOX_FULL:
             cause, wait_ms = Cause.MAILBOX_FULL, max(wait_ms, _FULL_RETRY_MS)
         case ErrorCode.UNKNOWN_MAILBOX | ErrorCode.TOO_LARGE | ErrorCode.MALFORMED:
@@ -301,6 +300,21 @@ def put_refused(work: Work, purpose: PutEnvelope | PutChallenge, answer: Refused
             pass
     if not row.held:
         wait(work, row, cause, work.now_unix_ms + work.jittered_ms(wait_ms))
+
+
+def _knock(work: Work, row: OutboxRow) -> None:
+    """Go to the door of strangers: the contact has a new token, which we do not know yet.
+
+    What goes there has another size, so it is encrypted anew, and costs a stamp. So one
+    message goes; inside, the contact sees who we are, takes it and sends its new card. The
+    others wait for that.
+    """
+    others = rows_to(work, AccountId(row.account), DeviceId(row.device))
+    if any(other.route == ROUTE_STAMP for other in others):
+        wait(work, row, Cause.TOKEN_STALE, work.now_unix_ms + _FULL_RETRY_MS)
+        return
+    row = row._replace(route=ROUTE_STAMP, envelope=b"", held=0, cause=Cause.TOKEN_STALE.value)
+    advance(work, row)
 
 
 def challenge_given(work: Work, purpose: PutChallenge, answer: Challenge) -> None:
@@ -377,12 +391,18 @@ def _seal(work: Work, row: OutboxRow) -> OutboxRow | None:
     content = Content(
         MessageId(row.message_id), row.sent_unix_ms, BodyType(row.body_type), row.body
     )
-    envelope = seal_content(work, peer, session, content)
+    as_request = row.route != ROUTE_CONTACT
+    envelope = seal_content(work, peer, session, content, as_request=as_request)
     return row._replace(envelope=envelope, key_counter=record.counter)
 
 
 def seal_content(
-    work: Work, peer: PeerDeviceRow, session: SessionRow, content: Content
+    work: Work,
+    peer: PeerDeviceRow,
+    session: SessionRow,
+    content: Content,
+    *,
+    as_request: bool = False,
 ) -> bytes:
     """Encrypt a message on the device's ratchet and seal it to the device's envelope key."""
     own, recipient = work.own, peers.party_of(peer)
@@ -401,7 +421,7 @@ def seal_content(
     is_request = content.body_type is BodyType.CONTACT_REQUEST
     introduction = _introduction(work) if is_request else b""
     inner = InnerMessage(own.account, own.device_id, olm_type, olm_body, introduction)
-    return seal_envelope(record, inner)
+    return seal_envelope(record, inner, as_request=as_request)
 
 
 def _known_chain_seq(work: Work, account: AccountId) -> int:

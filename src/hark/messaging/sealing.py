@@ -58,18 +58,21 @@ def bind_of(sender: Party, recipient: Party, record_hash: bytes) -> bytes:
     )
 
 
-def seal_envelope(record: EnvelopeKeyRecord, inner: InnerMessage) -> bytes:
+def seal_envelope(
+    record: EnvelopeKeyRecord, inner: InnerMessage, *, as_request: bool = False
+) -> bytes:
     """Pad and seal an inner message to a device's envelope key.
 
     Args:
         record: the recipient device's verified record.
-        inner: the message; with an introduction it is padded to the one size of requests.
+        inner: the message.
+        as_request: pad to the size that a requests mailbox takes, whatever is inside.
 
     Raises:
         MalformedError: the record's key is not usable.
     """
     plaintext = inner.encode()
-    padded = plaintext.ljust(_inner_bytes(len(plaintext), bool(inner.introduction)), b"\0")
+    padded = plaintext.ljust(_padded_bytes(len(plaintext), as_request=as_request), b"\0")
     sealed = seal(record.public, _info(record), padded)
     return OuterEnvelope(record.key_id, sealed).encode()
 
@@ -86,7 +89,8 @@ def open_envelope(
     plaintext = secret.open(_info(record), outer.sealed)
     inner = InnerMessage.parse(plaintext)
     unpadded = len(inner.encode())
-    if len(plaintext) != _inner_bytes(unpadded, bool(inner.introduction)):
+    allowed = {_padded_bytes(unpadded, as_request=request) for request in (False, True)}
+    if len(plaintext) not in allowed:
         raise MalformedError("an inner message that is not padded as it must be")
     return inner
 
@@ -109,9 +113,9 @@ def _info(record: EnvelopeKeyRecord) -> bytes:
     )
 
 
-def _inner_bytes(length: int, is_request: bool) -> int:
+def _padded_bytes(length: int, *, as_request: bool) -> int:
     """Return the padded length of an inner message."""
-    if is_request:
+    if as_request:
         for bucket in (REQUEST_INNER_BYTES, LARGE_REQUEST_INNER_BYTES):
             if length <= bucket:
                 return bucket

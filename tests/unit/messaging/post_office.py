@@ -67,6 +67,7 @@ from hark.wire.mailbox import (
 from hark_lab.sim.device_store import DictDeviceStore
 
 START_UNIX_MS = 1_800_000_000_000
+REQUEST_SIZES = (1146 + 16 * 1024, 1146 + 32 * 1024)
 HOUR_S = 3600.0
 DAY_S = 24 * HOUR_S
 
@@ -138,6 +139,8 @@ class Home:
         return Done()
 
     def _put(self, box: Box, request: Put) -> MailboxAnswer:
+        if box.kind == REQUESTS_MAILBOX and len(request.envelope) not in REQUEST_SIZES:
+            return refused(ErrorCode.TOO_LARGE)
         if request.envelope not in box.envelopes.values():
             match request.admission:
                 case DeliveryToken(token):

@@ -100,15 +100,17 @@ def _send_until_read(cast: Cast, sender: str, recipient: str, text: str) -> list
     with client.events() as events:
         message_id = send(cast, sender, recipient.title(), text)
         while "read" not in states:
-            state = client.message(message_id).state
-            if state not in states:
-                states.append(state)
-                cast.teller.fact("", f"→ {state}")
-            if state == "delivered":
+            event = events.next(timeout_s=STATE_TIMEOUT_S)
+            if event is None:
+                raise DemoError(f"a message has only been {' → '.join(states)}")
+            message = event.message
+            if message is None or message.id != message_id or message.state in states:
+                continue
+            states.append(message.state)
+            cast.teller.fact("", f"→ {message.state}")
+            if message.state == "delivered":
                 # The person looks at the conversation.
                 reader.read(from_account)
-            if state != "read" and events.next(timeout_s=STATE_TIMEOUT_S) is None:
-                raise DemoError(f"a message has only been {' → '.join(states)}")
     if text not in received(reader, from_account):
         raise DemoError("a message is read, but it is not there")
     return states

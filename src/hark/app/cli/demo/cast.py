@@ -11,6 +11,8 @@ from hark.app.cli.demo.stage import DemoError, Stage
 from hark.app.cli.demo.teller import Teller
 from hark.control.client import Client
 from hark.control.schema import Account
+from hark.identity.account_id import parse_display
+from hark.identity.words import seed_of
 
 ALICE, BOB, ECHO, RESTORED = "alice", "bob", "echo", "bob-restored"
 
@@ -43,8 +45,10 @@ def make_account(cast: Cast, profile: str, address: str) -> None:
     until_attached(cast, profile)
     account = cast.client(profile).whoami()
     cast.accounts[profile] = account
-    cast.canaries.add(account.account.encode())
-    cast.canaries.add(recovery_words(stage, profile).encode())
+    words = recovery_words(stage, profile)
+    # As they are written, and as they are inside the programs.
+    cast.canaries |= {account.account.encode(), parse_display(account.account)}
+    cast.canaries |= {words.encode(), seed_of(words)}
 
 
 def until_attached(cast: Cast, profile: str) -> None:

@@ -2,73 +2,35 @@
 
 from hark.app.cli.demo.cast import ALICE, BOB, ECHO, RESTORED, Cast, Facts
 from hark.app.cli.demo.stage import PASSPHRASE, DemoError, Stage, shell_line
-from hark.wire.codec import JsonParser, Record
-
-CANARY_FILE = "canaries.hex"
-
-
-class InventoryEntry(Record):
-    """One thing that is stored, as `hark supernode inventory --json` prints it."""
-
-    where: str
-    name: str
-    what: str
-    why: str
-    readable_by: str
-    until: str
-
-
-class NeverGiven(Record):
-    """One thing that is not."""
-
-    what: str
-    why: str
-
-
-class Inventory(Record):
-    """What `hark supernode inventory --json` prints."""
-
-    entries: list[InventoryEntry]
-    row_counts: dict[str, int]
-    never_given: list[NeverGiven]
-    findings: list[str]
-
-
-class Scan(Record):
-    """What `hark supernode scan --json` prints."""
-
-    files: dict[str, int]
-    findings: list[str]
-    notes: list[str]
-
-
-_INVENTORY: JsonParser[Inventory] = JsonParser(Inventory)
-_SCAN: JsonParser[Scan] = JsonParser(Scan)
+from hark.supernode.declarations import NEVER_GIVEN, SEEN_NOT_KEPT
+from hark.supernode.disk_scan import scan
+from hark.supernode.inventory import Inventory, inventory_of
 
 
 def inventory(cast: Cast) -> Facts:
     """Step 6: what lies on the supernode's disk, and what does not."""
     stage, teller = cast.stage, cast.teller
     teller.step(6, "What the supernode knows")
-    data = ["--data", str(stage.supernode_dir), "--json"]
-    stored = _INVENTORY.parse(stage.supernode("inventory", *data))
+    stored = inventory_of(stage.supernode_dir)
     teller.say("`hark supernode inventory`, from its real database. All that it has stored:")
     teller.show(_as_text(stored))
     teller.say("What it was never given:")
-    teller.show("\n".join(f"{thing.what}: {thing.why}" for thing in stored.never_given))
+    teller.show("\n".join(f"{what}: {why}" for what, why in NEVER_GIVEN))
+    teller.say("What it sees while it happens, and never writes down:")
+    teller.show("\n".join(f"{what}: {how}" for what, how in SEEN_NOT_KEPT))
+    # While it runs its files move under the eyes that look at them.
     stage.stop_all()
-    canaries = stage.folder / CANARY_FILE
-    canaries.write_text("\n".join(sorted(text.hex() for text in cast.canaries)), "ascii")
-    scan = _SCAN.parse(stage.supernode("scan", *data, "--canaries", str(canaries)))
+    found = scan(stage.supernode_dir, sorted(cast.canaries))
     sought = f"{len(cast.canaries)} texts, account ids, safety numbers and recovery words"
-    teller.say(f"A scan of every byte of its {len(scan.files)} files for the {sought}")
+    if stored.findings or found.findings:
+        raise DemoError("; ".join(stored.findings + found.findings))
+    teller.say(f"A scan of every byte of its {len(found.files)} files for the {sought}")
     teller.say("of this demo has found none of them.")
-    if stored.findings or scan.findings:
-        raise DemoError("; ".join(stored.findings + scan.findings))
     return {
         "stored_fields": len(stored.entries),
         "row_counts": stored.row_counts,
-        "never_given": [thing.what for thing in stored.never_given],
+        "never_given": [what for what, _why in NEVER_GIVEN],
+        "seen_not_kept": [what for what, _how in SEEN_NOT_KEPT],
         "canaries": len(cast.canaries),
         "canaries_found": 0,
     }

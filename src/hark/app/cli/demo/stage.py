@@ -135,14 +135,6 @@ class Stage:
         """
         return self._run([*HARK, "--profile", profile, *arguments])
 
-    def supernode(self, *arguments: str) -> str:
-        """Run `hark supernode` to its end; return what it printed.
-
-        Raises:
-            DemoError: it failed; says what it said.
-        """
-        return self._run([*SUPERNODE, *arguments])
-
     def stop_all(self) -> None:
         """Stop every program, and wait for the end of all."""
         # Asked all at once: each takes its time to finish its work.

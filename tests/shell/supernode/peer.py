@@ -228,6 +228,8 @@ class Server:
     """A supernode as a process of its own."""
 
     def __init__(self, data_dir: Path, *arguments: str) -> None:
+        self.program = ["-m", "hark.supernode"]
+        """What Python is to run."""
         self.data_dir = data_dir
         self.arguments = arguments
         self.process: subprocess.Popen[str] | None = None
@@ -237,7 +239,7 @@ class Server:
         self.log = data_dir.with_name(data_dir.name + ".log")
 
     def start(self, *arguments: str) -> Self:
-        command = [sys.executable, "-m", "hark.supernode", "run", "--json-ready"]
+        command = [sys.executable, *self.program, "run", "--json-ready"]
         command += ["--data", str(self.data_dir), "--host", "127.0.0.1"]
         command += ["--port", str(self.port), "--admin-port", "0"]
         with self.log.open("a") as log:

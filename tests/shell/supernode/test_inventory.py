@@ -171,6 +171,28 @@ def test_acknowledged_mail_and_what_was_never_given_leave_no_trace(
         assert secret not in logs
 
 
+def test_expired_mail_and_mailboxes_are_gone_once_the_supernode_runs(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    data_dir = tmp_path / "supernode"
+    data_dir.mkdir(mode=0o700)
+    store = SqliteMailboxStore(data_dir)
+    canary, zeros = os.urandom(32), bytes(32)
+    other = MailboxId(b"o" * 16)
+    with store.transaction() as t:
+        t.insert_mailbox(MailboxRow(MAILBOX, 0, zeros, zeros, 0, bytes(16), 2**52, 0, 0))
+        t.insert_mailbox(MailboxRow(other, 1, zeros, zeros, 0, bytes(16), 1000, 0, 0))
+        for mailbox in (MAILBOX, other):
+            t.insert_envelope(mailbox, bytes(32), canary * 100, 0, 1000)
+    store.close()
+    assert scan(data_dir, [canary]).findings
+    server = start_server()
+    assert server.stop() == 0
+    assert scan(data_dir, [canary]).findings == []
+    counts = inventory_of(data_dir).row_counts
+    assert (counts["mailbox"], counts["envelope"]) == (1, 0)
+
+
 @pytest.mark.parametrize("command", ["inventory", "scan"])
 def test_command_tells_the_truth_of_a_running_supernode(
     start_server: StartServer, command: str

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pytest
 from hark.runtime.tls import client_context, server_context
 from hark.runtime.tls_server import bind_listener, new_event_loop, serve_tls
 from hark.supernode.identity import load_or_make_identity
+from hark.wire import mailbox as wire
 from hark.wire.link import ALPN
 from tests.shell.supernode.peer import Peer, Server, run
 
@@ -92,6 +94,35 @@ def test_link_that_does_not_read_is_cut_and_its_mail_waits(start_server: StartSe
         pytest.fail("50 MB are piled up for a link that does not read")
 
     run(scenario())
+
+
+def test_supernode_serves_on_plain_asyncio_where_nothing_faster_is_installed(
+    tmp_path: Path,
+) -> None:
+    server = Server(tmp_path / "plain")
+    program = (
+        "import sys; sys.modules['uvloop'] = sys.modules['aiofastnet'] = None;"
+        " from hark.supernode.__main__ import main; sys.exit(main())"
+    )
+    server.program = ["-c", program]
+    server.start()
+    try:
+
+        async def scenario() -> None:
+            alice = await Peer(server.address).connect()
+            bob = await Peer(server.address).connect()
+            mailbox = await bob.create()
+            await bob.log_in(mailbox)
+            for size in (1, 1658, 128 * 1024):
+                envelope = os.urandom(size)
+                assert isinstance(await alice.put(mailbox, envelope), wire.Held)
+                assert (await bob.next_mail()).envelope == envelope
+
+        run(scenario())
+        assert server.stop() == 0
+        assert "aiofastnet is not usable here" in server.log.read_text()
+    finally:
+        server.kill()
 
 
 def test_openssl_reads_the_socket_without_buffers_in_between(tmp_path: Path) -> None:

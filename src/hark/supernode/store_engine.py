@@ -11,7 +11,7 @@ would need room is refused here until the reserve can be laid out again.
 import contextlib
 import logging
 
-from hark.errors import DiskFullError, StoreError
+from hark.errors import DiskFullError, StoreError, StoreInUseError
 from hark.machine import Instant
 from hark.overlay.mailbox.events import (
     Answered,
@@ -51,6 +51,8 @@ FULL_RETRY_S = 1.0
 REFUSAL_RETRY_MS = 60_000
 """When to ask again, for those who were refused because the disk is full."""
 
+_PASSING = (DiskFullError, StoreInUseError)
+"""What may be over soon: room may be made; an operator's tool may have locked the database."""
 _NEEDS_ROOM = (AddPrekeys, CreateMailbox, PublishBundle, Put, RegisterPass)
 
 WORKER_SHIFT = 32
@@ -129,7 +131,7 @@ class StoreEngine:
         self._sweep_due = Instant(now + SWEEP_INTERVAL_S)
         try:
             swept = self._service.sweep(unix_ms_at(now))
-        except DiskFullError as error:
+        except _PASSING as error:
             self._report(error)
             return
         self._counters.add("swept_mailboxes", swept.mailbox_count)
@@ -140,7 +142,7 @@ class StoreEngine:
     def _checkpoint(self, now: Instant) -> None:
         try:
             done = self._store.checkpoint()
-        except DiskFullError as error:
+        except _PASSING as error:
             self._report(error)
             done = False
         self._checkpoint_due = None if done else Instant(now + CHECKPOINT_INTERVAL_S)
@@ -156,7 +158,7 @@ class StoreEngine:
         return self.apply([], now)
 
     def _make_room(self, now: Instant) -> None:
-        with contextlib.suppress(DiskFullError):
+        with contextlib.suppress(*_PASSING):
             self._store.checkpoint()
             self._store.give_back_room()
         self._checkpoint(now)
@@ -168,7 +170,7 @@ class StoreEngine:
             StoreError: the database is damaged. Going on could promise what is not kept.
         """
         for fault in self._service.take_faults():
-            if isinstance(fault, StoreError):
+            if isinstance(fault, StoreError) and not isinstance(fault, _PASSING):
                 raise fault
             if isinstance(fault, DiskFullError):
                 self._reserve.give_up()

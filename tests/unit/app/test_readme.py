@@ -1,31 +1,53 @@
 """Every `hark …` command in the documents exists, and so do its options."""
 
 import argparse
-import inspect
 import re
 import shlex
 from pathlib import Path
-from typing import get_args
 
 import pytest
-from typer.models import ArgumentInfo, OptionInfo
 
-from hark.app.cli import main
 from hark.app.cli.table import COMMANDS
 from hark.supernode.__main__ import _parser
+from tools import make_reference
 
 REPOSITORY = Path(__file__).parents[3]
-DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
-BLOCK = re.compile(r"^```(?:console|sh|shell)?\n(.*?)^```", re.DOTALL | re.MULTILINE)
+DOCUMENTS = [
+    *sorted(REPOSITORY.glob("*.md")),
+    *(
+        path
+        for folder in ("docs", "spec")
+        for path in sorted((REPOSITORY / folder).rglob("*.md"))
+    ),
+]
+SHELLS = {"", "console", "sh", "shell"}
 INLINE = re.compile(r"`(hark [^`\n]+)`")
 
 
 def commands_of(document: Path) -> list[str]:
     """Return the commands in the code blocks and the text of a document."""
-    text = document.read_text(encoding="utf-8")
-    lines = [line for block in BLOCK.findall(text) for line in block.splitlines()]
-    typed = [line.strip().removeprefix("$ ") for line in lines]
-    return [line for line in typed if line.startswith("hark ")] + INLINE.findall(text)
+    found: list[str] = []
+    block: list[str] | None = None
+    language = ""
+    for line in document.read_text(encoding="utf-8").splitlines():
+        if not line.lstrip().startswith("```"):
+            if block is None:
+                found += INLINE.findall(line)
+            else:
+                block.append(line.strip())
+        elif block is None:
+            # A second word says who types it (`tests/e2e/test_by_hand.py`).
+            language, block = line.strip().removeprefix("```").partition(" ")[0], []
+        else:
+            found += typed_in(block) if language in SHELLS else []
+            block = None
+    return found
+
+
+def typed_in(block: list[str]) -> list[str]:
+    """Return the commands of a block; where there are prompts, the other lines are output."""
+    prompted = [line.removeprefix("$ ") for line in block if line.startswith("$ ")]
+    return [line for line in prompted or block if line.startswith("hark ")]
 
 
 CASES = [(path.name, command) for path in DOCUMENTS for command in commands_of(path)]
@@ -33,26 +55,16 @@ CASES = [(path.name, command) for path in DOCUMENTS for command in commands_of(p
 
 def options_of(name: str) -> dict[str, bool]:
     """Return the options of a command, and whether each takes a value."""
-    found = {"--help": False}
-    for parameter in inspect.signature(main.load(name).run).parameters.values():
-        for info in get_args(parameter.annotation):
-            if isinstance(info, OptionInfo):
-                declared = info.param_decls or (f"--{parameter.name.replace('_', '-')}",)
-                names = [part for text in declared for part in text.split("/")]
-                takes_value = get_args(parameter.annotation)[0] not in {bool, bool | None}
-                found |= dict.fromkeys(names, takes_value)
-    return found
+    described = make_reference.describe(name).options
+    takes_value = {word: bool(option.value) for option in described for word in option.names}
+    return {"--help": False} | takes_value
 
 
 def argument_counts(name: str) -> tuple[int, float]:
     """Return how many arguments a command takes at least and at most."""
-    least, most = 0, 0.0
-    for parameter in inspect.signature(main.load(name).run).parameters.values():
-        annotation = get_args(parameter.annotation)
-        if any(isinstance(info, ArgumentInfo) for info in annotation):
-            least += 1
-            most += float("inf") if annotation[0] == list[str] else 1
-    return least, most
+    described = make_reference.describe(name)
+    least = len(described.arguments)
+    return least, float("inf") if described.takes_many else least
 
 
 def check_own(words: list[str]) -> None:

@@ -20,7 +20,7 @@ WINDOW = 50
 
 def log_in_all(home: RunningSupernode, count: int) -> tuple[float, float]:
     """Log in to every mailbox once; return the rates by processor time and by the clock."""
-    order = {
+    order: dict[str, int | str | float] = {
         "host": HOST,
         "port": home.address.port,
         "first": 0,

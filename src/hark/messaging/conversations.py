@@ -81,18 +81,23 @@ def advance(
     *,
     held_by: int = 0,
     cause: Cause = Cause.NONE,
-) -> None:
-    """Move a message of ours on to `state`, if it is not further already."""
+) -> bool:
+    """Move a message of ours on to `state`, if it is not further already.
+
+    Returns:
+        Whether its state has changed.
+    """
     before = MessageState(row.state)
     if _FINAL_RANK[state] < _FINAL_RANK[before]:
-        return
+        return False
     held_by = max(held_by, row.held_by)
     if (state, held_by, cause) == (before, row.held_by, row.cause):
-        return
+        return False
     work.t.put(MESSAGES, row._replace(state=state.value, held_by=held_by, cause=cause.value))
     work.notify(
         MessageChanged(AccountId(row.contact), MessageId(row.message_id), state, held_by, cause)
     )
+    return state is not before
 
 
 def own_message(

@@ -126,8 +126,7 @@ def _confirm(
         ContactStatus.BLOCKED,
     ):
         return
-    to = receipts.ALL_DEVICES if body_type == BodyType.TEXT else device
-    receipts.owe(work, account, message_id, ReceiptKind.DELIVERED, to)
+    receipts.owe(work, account, message_id, ReceiptKind.DELIVERED, device)
 
 
 def _repeat(work: Work, seen: SeenRow) -> None:

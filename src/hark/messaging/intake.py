@@ -13,8 +13,10 @@ from hark.identity.chain import IdentityChain
 from hark.messaging import cards, contacts, outbox, outgoing, peers, receipts, trust
 from hark.messaging.conversations import (
     add_message,
+    advance,
     clamped_order,
     conversation,
+    own_message,
     position_of,
 )
 from hark.messaging.events import (
@@ -54,7 +56,6 @@ from hark.wire.bodies import (
     SyncContact,
     SyncRead,
     SyncText,
-    TextBody,
 )
 from hark.wire.codec import encode
 from hark.wire.envelope import Payload
@@ -292,8 +293,8 @@ def _take_from_own(work: Work, arrival: Arrival) -> None:
 
 def _take_sync(work: Work, arrival: Arrival) -> None:
     match SYNC_PARSER.parse(arrival.payload.body):
-        case SyncText(contact, text):
-            _take_own_text(work, arrival, AccountId(contact), text)
+        case SyncText() as body:
+            _take_own_text(work, arrival, body)
         case SyncContact() as body:
             _take_own_contact(work, body, arrival.payload.sent_unix_ms)
         case SyncRead(contact, message_ids):
@@ -301,30 +302,38 @@ def _take_sync(work: Work, arrival: Arrival) -> None:
                 mark_read(work, AccountId(contact), MessageId(message_id))
 
 
-def _take_own_text(work: Work, arrival: Arrival, contact: AccountId, body: TextBody) -> None:
-    payload = arrival.payload
+def _take_own_text(work: Work, arrival: Arrival, body: SyncText) -> None:
+    """Show what another device of ours has written, or what became of it."""
+    try:
+        state = MessageState(body.state)
+    except ValueError:
+        return
+    if state not in _STATES_OF_OWN:
+        return
+    contact, message_id = AccountId(body.contact), MessageId(body.message_id)
     highest = conversation(work.t, contact).highest_order
-    position = position_of(
-        clamped_order(body.order, highest),
-        arrival.account,
-        arrival.device,
-        payload.message_id,
-    )
+    order = clamped_order(body.text.order, highest)
     row = MessageRow(
         author=arrival.account,
         author_device=arrival.device,
-        message_id=payload.message_id,
+        message_id=message_id,
         contact=contact,
-        position=position,
+        position=position_of(order, arrival.account, arrival.device, message_id),
         body_type=BodyType.TEXT,
-        body=body.text.encode(),
-        sent_unix_ms=payload.sent_unix_ms,
-        state=MessageState.HELD.value,
+        body=body.text.text.encode(),
+        sent_unix_ms=body.sent_unix_ms,
+        state=state.value,
         held_by=0,
         cause=Cause.NONE.value,
         unread=0,
     )
-    add_message(work, row)
+    if not add_message(work, row):
+        known = own_message(work, contact, message_id, arrival.device)
+        if known is not None:
+            advance(work, known, state)
+
+
+_STATES_OF_OWN = (MessageState.HELD, MessageState.DELIVERED, MessageState.READ)
 
 
 def _take_own_contact(work: Work, body: SyncContact, sent_unix_ms: int) -> None:
@@ -408,7 +417,8 @@ def read_all(work: Work, contact: AccountId, only: Collection[MessageId] | None 
     rows = [row for row in _unread(work, contact) if only is None or row.message_id in only]
     for row in rows:
         mark_read(work, contact, MessageId(row.message_id))
-        receipts.owe(work, contact, MessageId(row.message_id), ReceiptKind.READ)
+        message_id, device = MessageId(row.message_id), DeviceId(row.author_device)
+        receipts.owe(work, contact, message_id, ReceiptKind.READ, device)
     for start in range(0, len(rows), MAX_RECEIPT_IDS):
         ids = [row.message_id for row in rows[start : start + MAX_RECEIPT_IDS]]
         outgoing.sync(work, encode(SyncRead(contact, ids)))

@@ -47,7 +47,7 @@ def send_text(work: Work, contact: AccountId, text: str) -> MessageId:
     add_message(work, row)
     if stop is Cause.NONE:
         _spread(work, row)
-    _copy_to_own(work, contact, message_id, body, row.sent_unix_ms)
+    copy_to_own(work, row)
     return message_id
 
 
@@ -119,15 +119,19 @@ def _spread(work: Work, row: MessageRow) -> None:
         )
 
 
-def _copy_to_own(
-    work: Work, contact: AccountId, message_id: MessageId, body: TextBody, sent_unix_ms: int
-) -> None:
-    account = work.own.account
-    for peer in peers.devices_of(work, account):
-        outbox.enqueue(
-            work,
-            RowKey(message_id, account, DeviceId(peer.device)),
-            BodyType.SYNC,
-            encode(SyncText(contact, body)),
-            sent_unix_ms=sent_unix_ms,
-        )
+def copy_to_own(work: Work, row: MessageRow) -> None:
+    """Tell our own other devices what this one has written, and what became of it.
+
+    The text goes along each time: whichever of two copies comes first, the other adds to it.
+    """
+    if not peers.devices_of(work, work.own.account):
+        return
+    on_the_way = row.state in _ON_THE_WAY
+    body = SyncText(
+        row.contact,
+        row.message_id,
+        row.sent_unix_ms,
+        TextBody(order_of(row), row.body.decode()),
+        MessageState.HELD.value if on_the_way else row.state,
+    )
+    sync(work, encode(body))

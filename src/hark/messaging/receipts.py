@@ -6,22 +6,20 @@ dropped when a home holds them: a lost one is cured by the sender, who puts its 
 and so makes us repeat the receipt. Source: spec/messaging.md#receipts.
 """
 
-from hark.messaging import conversations, outbox, peers, trust
+from hark.messaging import conversations, outbox, outgoing, peers, trust
 from hark.messaging.asks import RowKey
 from hark.messaging.events import Cause, MessageState
 from hark.messaging.tables import (
     RECEIPTS,
     RECEIPTS_BY_DUE,
     RECEIPTS_BY_PEER,
+    MessageRow,
     ReceiptRow,
 )
 from hark.messaging.work import Work
 from hark.wire.bodies import MAX_RECEIPT_IDS, BodyType, ReceiptBody, ReceiptKind
 from hark.wire.codec import encode
-from hark.wire.ids import DEVICE_ID_BYTES, MESSAGE_ID_BYTES, AccountId, DeviceId, MessageId
-
-ALL_DEVICES = DeviceId(bytes(DEVICE_ID_BYTES))
-"""Receipts for texts go to every device of their writer, so that all show the same state."""
+from hark.wire.ids import MESSAGE_ID_BYTES, AccountId, DeviceId, MessageId
 
 
 def owe(
@@ -29,9 +27,9 @@ def owe(
     account: AccountId,
     message_id: MessageId,
     kind: ReceiptKind,
-    device: DeviceId = ALL_DEVICES,
+    device: DeviceId,
 ) -> None:
-    """Remember that a receipt is to be sent, soon or a little later."""
+    """Remember that a receipt is to be sent to the device that wrote, soon or a bit later."""
     is_open = account in work.volatile.open_chats or account == work.own.account
     config = work.config
     if is_open or kind is ReceiptKind.READ:
@@ -68,8 +66,13 @@ def take(work: Work, account: AccountId, device: DeviceId, body: ReceiptBody) ->
         if row is not None and row.envelope:
             outbox.forget(work, row)
         message = conversations.own_message(work, account, message_id)
-        if message is not None:
-            conversations.advance(work, message, state)
+        if message is not None and conversations.advance(work, message, state):
+            _tell_own(work, message._replace(state=state.value))
+
+
+def _tell_own(work: Work, row: MessageRow) -> None:
+    if row.author_device == work.own.device_id and row.body_type == BodyType.TEXT:
+        outgoing.copy_to_own(work, row)
 
 
 def _send(work: Work, account: AccountId, device: DeviceId, kind: ReceiptKind) -> None:
@@ -83,5 +86,5 @@ def _send(work: Work, account: AccountId, device: DeviceId, kind: ReceiptKind) -
     message_id = MessageId(work.random_bytes(MESSAGE_ID_BYTES))
     for peer in peers.devices_of(work, account):
         key = RowKey(message_id, account, DeviceId(peer.device))
-        if peer.card and device in (ALL_DEVICES, peer.device):
+        if peer.card and device == peer.device:
             outbox.enqueue(work, key, BodyType.RECEIPT, body)

@@ -224,7 +224,7 @@ class ReceiptRow(NamedTuple):
 
     account: bytes
     device: bytes
-    """Zeros: all devices of the account."""
+    """The device that wrote."""
     kind: int
     message_id: bytes
     due_unix_ms: int

@@ -121,10 +121,14 @@ class ChainBody(Message):
 
 
 class SyncText(Message, tag=1):
-    """Another device of this account has written a text."""
+    """Another device of this account has written a text, or knows more about it."""
 
     contact: Bytes32
+    message_id: Bytes16
+    sent_unix_ms: U53
     text: TextBody
+    state: Annotated[str, Meta(max_length=16)]
+    """What the writing device has heard: `held` (nothing yet), `delivered` or `read`."""
 
 
 class SyncContact(Message, tag=2):

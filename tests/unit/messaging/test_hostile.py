@@ -132,7 +132,7 @@ def test_a_contact_cannot_write_in_the_name_of_another_contact() -> None:
 def test_a_device_cannot_write_to_itself_in_its_own_name() -> None:
     world, alice, bob = settled()
     me = bob.machine.whoami()
-    text = encode(SyncText(alice.account, TextBody(9, "I wrote this")))
+    text = encode(SyncText(alice.account, bytes(16), 1, TextBody(9, "I wrote this"), "held"))
     claim = (me.account_id, me.device_id)
     envelope = forged(alice, bob, body_type=BodyType.SYNC, body=text, claim=claim)
     bring(world, bob, envelope)
@@ -143,7 +143,7 @@ def test_a_device_cannot_write_to_itself_in_its_own_name() -> None:
 @pytest.mark.claim("C-3")
 def test_a_contact_cannot_say_what_only_our_own_devices_may() -> None:
     world, alice, bob = settled()
-    text = encode(SyncText(alice.account, TextBody(9, "I wrote this")))
+    text = encode(SyncText(alice.account, bytes(16), 1, TextBody(9, "I wrote this"), "held"))
     bring(world, bob, forged(alice, bob, body_type=BodyType.SYNC, body=text))
     assert "I wrote this" not in bob.texts(alice)
 

@@ -88,7 +88,6 @@ def _configure(connection: sqlcipher.Connection, key: bytes) -> None:
     for pragma in (
         "cipher_log_level = NONE",
         f"key = \"x'{key.hex()}'\"",
-        "auto_vacuum = INCREMENTAL",
         "journal_mode = WAL",
         "synchronous = FULL",
         "secure_delete = ON",

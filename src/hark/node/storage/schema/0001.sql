@@ -198,7 +198,7 @@ CREATE INDEX homes_by_age ON homes (added_unix_ms, node);
 CREATE INDEX keys_by_counter ON envelope_keys (counter, key_id);
 CREATE INDEX contacts_by_status ON contacts (status, created_unix_ms, account);
 CREATE INDEX messages_by_position ON messages (contact, position);
-CREATE INDEX outbox_by_due ON outbox (due_unix_ms, message_id, account, device);
+CREATE INDEX outbox_by_due ON outbox (due_unix_ms, account, device, message_id);
 CREATE INDEX receipts_by_due ON receipts (due_unix_ms, account, device, kind, message_id);
 CREATE INDEX received_by_time ON received (received_unix_ms, account, device, message_id);
 CREATE INDEX quarantine_by_time ON quarantine (received_unix_ms, envelope_hash);

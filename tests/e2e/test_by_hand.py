@@ -20,6 +20,8 @@ from pathlib import Path
 
 import pytest
 
+from hark.app.cli.demo.stage import Stage
+from tests.e2e.people import People
 from tests.e2e.terminal import Terminal
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -221,3 +223,32 @@ def test_a_page_works_as_it_stands(page: Path, players: Players) -> None:
     assert len(steps) > 5
     for step in steps:
         players.play(step)
+
+
+def test_the_bot_of_the_page_answers(tmp_path: Path) -> None:
+    page = (REPOSITORY / "docs/how-to/write-a-bot.md").read_text("utf-8")
+    (program,) = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    file = tmp_path / "my_bot.py"
+    file.write_text(program)
+    with Stage(tmp_path / "home") as stage:
+        stage.start_supernode()
+        people = People(stage)
+        bot: subprocess.Popen[bytes] | None = None
+        try:
+            people.move_in("echo")
+            people.move_in("alice")
+            people.ok("alice", "add", str(people.facts("echo", "invite")["link"]), "Echo")
+            stage.until(lambda: "accepted" in people.ok("alice", "contacts"), "they know")
+            bot = subprocess.Popen([sys.executable, str(file)], env=stage.environment)
+            people.ok("alice", "send", "Echo", "Is anybody there?")
+            stage.until(
+                lambda: "Echo: Is anybody there?" in people.ok("alice", "history", "Echo"),
+                "the bot has answered",
+            )
+            assert bot.poll() is None
+        finally:
+            if bot is not None:
+                bot.kill()
+                bot.wait()
+            for profile in ("alice", "echo"):
+                people.hark(profile, "down")

@@ -4,7 +4,6 @@ Commands in documents are checked in `tests/unit/app/test_readme.py`; the README
 hour are typed as they stand in `tests/e2e/test_by_hand.py`.
 """
 
-import ast
 import re
 import subprocess
 from functools import cache
@@ -168,14 +167,6 @@ def test_no_document_names_a_place_of_somebodys_machine() -> None:
         for match in PLACES.finditer(document.read_text("utf-8"))
     ]
     assert found == []
-
-
-def test_the_bot_on_the_page_is_a_program() -> None:
-    page = (REPOSITORY / "docs/how-to/write-a-bot.md").read_text("utf-8")
-    (program,) = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
-    ast.parse(program)
-    for module, name in re.findall(r"^from (hark[\w.]+) import (\w+)$", program, re.MULTILINE):
-        assert names_something(f"{module}.{name}")
 
 
 def test_every_document_ends_its_lines_without_blanks() -> None:

@@ -94,9 +94,18 @@ class Client:
         """Block a contact or a stranger."""
         return self._order(routes.BLOCK, schema.ContactRequest(contact=contact))
 
-    def verify(self, contact: str) -> schema.Contact:
-        """Note that the person has compared the safety number."""
-        return self._order(routes.VERIFY, schema.ContactRequest(contact=contact))
+    def verify(self, contact: str, safety_number: str = "") -> schema.Contact:
+        """Note that the person has compared the safety number.
+
+        Args:
+            contact: name or account id.
+            safety_number: what the person was shown; empty for whatever it is now.
+
+        Raises:
+            ContactUnverifiedError: it has changed since it was shown.
+        """
+        taken = schema.VerifyRequest(contact=contact, safety_number=safety_number)
+        return self._order(routes.VERIFY, taken)
 
     def rename(self, contact: str, name: str) -> schema.Contact:
         """Give a contact another name."""

@@ -111,6 +111,15 @@ class ContactRequest(Record):
     contact: Annotated[str, Meta(min_length=1, max_length=200)]
 
 
+class VerifyRequest(Record):
+    """Say that the person has compared the safety number with a contact."""
+
+    contact: Annotated[str, Meta(min_length=1, max_length=200)]
+    safety_number: Annotated[str, Meta(max_length=60)] = ""
+    """The 60 digits that were compared: refused if they have changed since they were shown.
+    Empty: those of this moment, whatever they are."""
+
+
 class RenameRequest(Record):
     """Give a contact another name (kept on this device only)."""
 

@@ -42,7 +42,7 @@ class NodeService(Protocol):
     async def block(self, request: schema.ContactRequest) -> schema.Contact:
         """Block a contact or a stranger."""
 
-    async def verify(self, request: schema.ContactRequest) -> schema.Contact:
+    async def verify(self, request: schema.VerifyRequest) -> schema.Contact:
         """Note that the person has compared the safety number."""
 
     async def rename(self, request: schema.RenameRequest) -> schema.Contact:

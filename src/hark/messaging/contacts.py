@@ -14,6 +14,7 @@ from hark.errors import (
     UsageError,
 )
 from hark.identity.invitation import Home, Invitation
+from hark.identity.safety_number import safety_number
 from hark.messaging import cards, claims, homes, mailboxes, outbox, outgoing, trust
 from hark.messaging.asks import RowKey
 from hark.messaging.claims import UNKNOWN_DEVICE
@@ -182,15 +183,25 @@ def block(work: Work, account: AccountId) -> None:
     tell_own(work, account)
 
 
-def verify(work: Work, account: AccountId) -> None:
+def verify(work: Work, account: AccountId, number: str = "") -> None:
     """Note that a person has compared the safety number.
+
+    Args:
+        work: the transaction.
+        account: of the contact.
+        number: the digits that were compared; empty for those of this moment.
 
     Raises:
         ContactFrozenError: two recoveries contradict each other; no number settles that.
+        ContactUnverifiedError: the number has changed since it was shown.
     """
     row = find(work, account)
     if row.trust == Trust.FROZEN:
         raise ContactFrozenError
+    # Whoever recovers the account while a person compares must not profit from the answer.
+    chain = trust.chain_of(work, account)
+    if number and (chain is None or number != safety_number(work.own.chain, chain)):
+        raise ContactUnverifiedError("the number has changed since it was shown; compare again")
     work.t.put(CONTACTS, row._replace(trust=Trust.VERIFIED.value))
     work.notify(ContactChanged(account, ContactChange.VERIFIED))
     outgoing.catch_up(work, account)

@@ -215,15 +215,21 @@ class Messaging:
         with self._command(now) as work:
             contacts.rename(work, contact, name)
 
-    def verify(self, contact: AccountId, now: Instant) -> None:
+    def verify(self, contact: AccountId, now: Instant, number: str = "") -> None:
         """Note that the safety number was compared; what waited for that goes on.
+
+        Args:
+            contact: whose number.
+            now: the moment.
+            number: the digits that the person was shown; empty for those of this moment.
 
         Raises:
             UnknownContactError: there is no such contact.
             ContactFrozenError: no number settles a fork.
+            ContactUnverifiedError: the number has changed since it was shown.
         """
         with self._command(now) as work:
-            contacts.verify(work, contact)
+            contacts.verify(work, contact, number)
 
     def mark_read(
         self, contact: AccountId, now: Instant, only: Collection[MessageId] | None = None

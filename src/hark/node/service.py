@@ -108,9 +108,13 @@ class Node:
         """Block a contact or a stranger."""
         return await self._change(request.contact, Messaging.block)
 
-    async def verify(self, request: schema.ContactRequest) -> schema.Contact:
+    async def verify(self, request: schema.VerifyRequest) -> schema.Contact:
         """Note that the person has compared the safety number."""
-        return await self._change(request.contact, Messaging.verify)
+
+        def verify(messaging: Messaging, account: AccountId, now: Instant) -> None:
+            messaging.verify(account, now, request.safety_number)
+
+        return await self._change(request.contact, verify)
 
     async def rename(self, request: schema.RenameRequest) -> schema.Contact:
         """Give a contact another name."""

@@ -112,7 +112,7 @@ class FakeNode:
     async def block(self, request: schema.ContactRequest) -> schema.Contact:
         raise RuntimeError("secret content of a bug")
 
-    async def verify(self, request: schema.ContactRequest) -> schema.Contact:
+    async def verify(self, request: schema.VerifyRequest) -> schema.Contact:
         self.trust = "verified"
         return self._bob(request.contact)
 

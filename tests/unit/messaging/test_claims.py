@@ -373,6 +373,22 @@ def test_nothing_goes_to_a_new_epoch_before_somebody_has_looked() -> None:
 
 
 @pytest.mark.claim("R-1")
+def test_a_number_that_changed_while_it_was_compared_is_not_taken_as_looked_at() -> None:
+    world, alice, _, bob = two_devices()
+    shown = alice.machine.safety_number(bob.account)
+    world.people.remove(bob)
+    thief = restored(world, "bob", bob.seed)  # type: ignore[attr-defined]
+    thief.machine.add(alice.machine.contact_link(), "alice", world.now)
+    world.run()
+    with pytest.raises(ContactUnverifiedError):
+        alice.machine.verify(bob.account, world.now, shown)
+    assert alice.machine.contacts()[0].trust is Trust.NEW_EPOCH
+    now_shown = alice.machine.safety_number(bob.account)
+    alice.machine.verify(bob.account, world.now, now_shown)
+    assert alice.machine.contacts()[0].trust is Trust.VERIFIED
+
+
+@pytest.mark.claim("R-1")
 def test_that_a_number_was_looked_at_counts_for_its_own_epoch_only() -> None:
     """A home keeps back what one of our devices told another, until keys have changed."""
     world, alice, second, bob = two_devices()

@@ -33,7 +33,7 @@ def verify(
         output.print_safety_number(contact)
     if not yes and not _same_on_both_sides():
         raise CheckFailedError("the numbers differ; the contact stays as it was")
-    contact = client.verify(contact.account)
+    contact = client.verify(contact.account, contact.safety_number)
     if as_json:
         output.print_json(contact)
     else:

@@ -273,12 +273,16 @@ def find_contact(contacts: list[schema.Contact], name: str) -> schema.Contact:
     """Return the contact of this name or account id.
 
     Raises:
-        UnknownContactError: there is none.
+        UnknownContactError: there is none, or more than one has this name.
     """
-    for contact in contacts:
-        if name in {contact.account, contact.name}:
-            return contact
-    raise UnknownContactError
+    # An account id first: somebody may have taken the id of another as a name.
+    found = [contact for contact in contacts if contact.account == name]
+    found = found or [contact for contact in contacts if contact.name == name]
+    if len(found) > 1:
+        raise UnknownContactError("several contacts have this name: use the account id")
+    if not found:
+        raise UnknownContactError
+    return found[0]
 
 
 def _other_version() -> ConfigurationError:

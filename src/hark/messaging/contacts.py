@@ -4,6 +4,8 @@ An invitation's token means *accepted on both sides* when it comes back; a stran
 a decision, and gets no sign of life before it. Source: spec/messaging.md#contacts.
 """
 
+import unicodedata
+
 from hark.errors import (
     ContactBlockedError,
     ContactFrozenError,
@@ -285,6 +287,32 @@ def replace_tokens(work: Work) -> None:
 def clean_name(name: str) -> str:
     """Return a name within its bound. What it holds is data; faces escape it."""
     return name.strip()[:MAX_NAME_CHARS]
+
+
+def distinct_name(work: Work, name: str, account: AccountId) -> str:
+    """Return a name that nobody else has here, for somebody who chose it: "Bob", "Bob (2)".
+
+    A name that a peer chose must not stand for two, or `hark chat Bob` would be a guess. Case,
+    forms of one character and what is not seen make no difference.
+    """
+    name = clean_name(name)
+    taken = {
+        _same_looking(row.name)
+        for status in ContactStatus
+        for row in work.t.select(CONTACTS_BY_STATUS, status.value)
+        if row.account != account
+    }
+    found, number = name, 1
+    while name and _same_looking(found) in taken:
+        number += 1
+        ending = f" ({number})"
+        found = name[: MAX_NAME_CHARS - len(ending)] + ending
+    return found
+
+
+def _same_looking(name: str) -> str:
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(char for char in folded if unicodedata.category(char) != "Cf").strip()
 
 
 def _request(work: Work, invitation: Invitation) -> None:

@@ -168,7 +168,7 @@ def _take_accept(work: Work, arrival: Arrival, contact: ContactRow) -> None:
     contact = contact._replace(their_name=contacts.clean_name(body.name), invitation="")
     if contact.status == ContactStatus.INVITED:
         status, change = ContactStatus.ACCEPTED, ContactChange.ACCEPTED
-        contacts.set_status(work, _named(contact, body.name), status, change)
+        contacts.set_status(work, _named(work, contact, body.name), status, change)
         contacts.tell_own(work, account)
     else:
         work.t.put(CONTACTS, contact)
@@ -229,7 +229,8 @@ def _take_request(work: Work, arrival: Arrival, contact: ContactRow | None) -> N
     name = contacts.clean_name(body.name)
     is_new = contact is None
     if contact is None:
-        given = invited.name if invited and invited.name else name
+        given = invited.name if invited and invited.name else ""
+        given = given or contacts.distinct_name(work, name, account)
         contact = contacts.new_contact(work, account, given, ContactStatus.REQUESTED)
     contact = contact._replace(their_name=name)
     work.t.put(CONTACTS, contact)
@@ -246,8 +247,10 @@ def _take_request(work: Work, arrival: Arrival, contact: ContactRow | None) -> N
         work.notify(ContactChanged(account, ContactChange.REQUESTED))
 
 
-def _named(contact: ContactRow, name: str) -> ContactRow:
-    return contact if contact.name else contact._replace(name=contacts.clean_name(name))
+def _named(work: Work, contact: ContactRow, name: str) -> ContactRow:
+    if contact.name:
+        return contact
+    return contact._replace(name=contacts.distinct_name(work, name, AccountId(contact.account)))
 
 
 def _learn_cards(work: Work, account: AccountId, learned: list[DeviceCard]) -> None:

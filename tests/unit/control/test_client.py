@@ -50,3 +50,12 @@ def test_a_contact_is_found_by_name_or_account() -> None:
     assert find_contact(listed, "hark1bob").name == "Bob"
     with pytest.raises(UnknownContactError):
         find_contact(listed, "bob")
+
+
+@pytest.mark.claim("C-3")
+def test_a_contact_that_is_named_as_another_is_never_found_in_its_place() -> None:
+    listed = [contact("hark1bob", "hark1aaa"), contact("Bob", "hark1bob")]
+    assert find_contact(listed, "hark1bob").account == "hark1bob"
+    listed.append(contact("Bob", "hark1zzz"))
+    with pytest.raises(UnknownContactError, match="account id"):
+        find_contact(listed, "Bob")

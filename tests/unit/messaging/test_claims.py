@@ -419,3 +419,24 @@ def test_that_a_number_was_looked_at_counts_for_its_own_epoch_only() -> None:
     second.machine.verify(bob.account, world.now)
     world.pass_time(61)
     assert alice.machine.contacts()[0].trust is Trust.VERIFIED
+
+
+# Names.
+
+
+@pytest.mark.claim("C-3")
+@pytest.mark.parametrize("chosen", ["bob", "BOB", " bob ", "b\u200dob", "\uff42ob"])
+def test_nobody_gets_the_name_of_another_contact_by_calling_themselves_so(chosen: str) -> None:
+    world = World(config=quick())
+    alice, _ = world.friends()
+    stranger, invited = world.person(chosen), world.person(chosen)
+    stranger.machine.add(alice.machine.contact_link(), "alice", world.now)
+    invited.machine.add(alice.machine.invite(world.now), "alice", world.now)
+    world.pass_time(61)
+    names = {view.account_id: view.name for view in alice.machine.contacts()}
+    assert len(names) == 3
+    assert sorted(name[-3:] for name in names.values()) == ["(2)", "(3)", "bob"]
+    # What the person chooses is up to the person.
+    alice.machine.rename(stranger.account, "bob", world.now)
+    world.run()
+    assert [view.name for view in alice.machine.contacts()].count("bob") == 2

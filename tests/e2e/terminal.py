@@ -46,11 +46,28 @@ class Terminal:
             assert time.monotonic() < deadline, (text, self.shown)
             assert self._read(0.2), (text, self.shown)
 
+    def press_until_end(self, key: str) -> int:
+        """Press a key once a second until the program ends; return its exit code.
+
+        A key that is pressed just as the program changes the mode of the terminal is lost.
+        """
+        pressed = 0.0
+        deadline = time.monotonic() + 20
+        while self._read(0.2):
+            assert time.monotonic() < deadline, self.shown
+            if time.monotonic() > pressed + 1:
+                pressed = time.monotonic()
+                self.type(key)
+        return self._ended()
+
     def wait_for_end(self, timeout_s: float = 20.0) -> int:
         """Wait until the program ends; return its exit code."""
         deadline = time.monotonic() + timeout_s
         while self._read(0.2):
             assert time.monotonic() < deadline, self.shown
+        return self._ended()
+
+    def _ended(self) -> int:
         _pid, status = os.waitpid(self._pid, 0)
         self.code = os.waitstatus_to_exitcode(status)
         return self.code

@@ -69,8 +69,7 @@ def test_a_line_that_is_being_typed_survives_an_incoming_message(people: People)
         terminal.wait_for("Bob: in between <U+001B>[31m\r\n> half a li")
         terminal.type("ne\r")
         terminal.wait_for("you: half a line")
-        terminal.type("\x04")
-        assert terminal.wait_for_end() == 0
+        assert terminal.press_until_end("\x04") == 0
     people.stage.until(
         lambda: "half a line" in people.ok("bob", "history", "Alice"), "Bob has the line"
     )
@@ -79,8 +78,7 @@ def test_a_line_that_is_being_typed_survives_an_incoming_message(people: People)
 def test_a_chat_ends_with_ctrl_c(people: People) -> None:
     with Terminal(["chat", "Bob", "--profile", "alice"], people.stage.environment) as terminal:
         terminal.wait_for("> ")
-        terminal.type("\x03")
-        assert terminal.wait_for_end() == 0
+        assert terminal.press_until_end("\x03") == 0
         assert "Traceback" not in terminal.shown
 
 
@@ -118,6 +116,5 @@ def test_up_stays_in_front_until_ctrl_c(people: People) -> None:
         terminal.type("demo\n")
         terminal.wait_for("hark is running for the profile alice")
         assert people.facts("alice", "whoami")["name"] == "Alice"
-        terminal.type("\x03")
-        assert terminal.wait_for_end() == 0
+        assert terminal.press_until_end("\x03") == 0
     people.ok("alice", "up", "--detach")

@@ -190,7 +190,7 @@ def test_a_savepoint_that_raises_leaves_the_transaction_open(tmp_path: Path) -> 
 
 
 def test_a_store_that_version_1_wrote_is_still_read(tmp_path: Path) -> None:
-    path = shutil.copy(SAVED, tmp_path / "device.db")
+    path = Path(shutil.copy(SAVED, tmp_path / "device.db"))
     store = SqlcipherDeviceStore(path, KEY)
     own = load_own(store)
     assert own.row.name == "anna"

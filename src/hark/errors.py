@@ -120,7 +120,8 @@ class ContactFrozenError(UsageError):
 class ContactUnverifiedError(UsageError):
     """This contact's keys are new, and the new safety number has not been looked at.
 
-    Messages wait until you compare it: `hark verify NAME`.
+    Nothing new is sent until you have compared it: `hark verify NAME`. What you wrote before
+    waits until then.
     """
 
     exit_code = EXIT_REFUSED

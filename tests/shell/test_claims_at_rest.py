@@ -223,6 +223,24 @@ def test_the_passphrase_is_in_no_argument_of_a_running_node_and_files_are_its_ow
             assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path.name
 
 
+@pytest.mark.claim("D-1")
+def test_a_node_in_the_background_does_not_keep_the_passphrase_in_its_environment(
+    conversation: Conversation,
+) -> None:
+    stage = conversation.stage
+    words = str(stage.folder / "carol.words")
+    stage.hark("carol", "init", "--words-file", words, "--supernode", str(stage.address))
+    stage.hark("carol", "up", "--detach")
+    try:
+        process = Path(f"/proc/{stage.client('carol').status().pid}")
+        environment = (process / "environ").read_bytes()
+        assert b"HARK_HOME=" in environment
+        assert b"HARK_PASSPHRASE" not in environment
+        assert PASSPHRASE.encode() not in (process / "cmdline").read_bytes().split(b"\0")
+    finally:
+        stage.hark("carol", "down")
+
+
 @pytest.mark.claim("S-9", "S-1")
 def test_an_envelope_is_on_the_disk_until_it_is_acknowledged_and_then_nowhere(
     conversation: Conversation,

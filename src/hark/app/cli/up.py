@@ -55,12 +55,15 @@ def _say_where(paths: Paths) -> None:
 def _run_in_background(paths: Paths, passphrase: str | None) -> None:
     program = [sys.executable, "-m", "hark.app.cli", "--profile", paths.profile, "up"]
     if passphrase is not None:
-        # By a pipe: arguments and environment of a process can be read by others.
+        # By a pipe: arguments and environment of a process can be read for as long as it runs.
         program += ["--passphrase-file", "-"]
+    environment = dict(os.environ)
+    environment.pop(secrets.PASSPHRASE_VARIABLE, None)
     with _private_log(paths.log) as log:
         before = paths.log.stat().st_size
         child = subprocess.Popen(  # noqa: S603 (our own program)
             program,
+            env=environment,
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,

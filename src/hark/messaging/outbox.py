@@ -153,7 +153,7 @@ def advance(work: Work, row: OutboxRow) -> None:
 def wait(work: Work, row: OutboxRow, cause: Cause, due_unix_ms: int) -> None:
     """Store a row with what it waits for, and tell the person if it is a message."""
     work.t.put(OUTBOX, row._replace(cause=cause.value, due_unix_ms=due_unix_ms))
-    if row.conversation and not row.held:
+    if row.conversation and not row.held and row.cause != cause:
         _note_state(work, row, MessageState.WAITING, cause)
 
 
@@ -370,6 +370,10 @@ def _seal(work: Work, row: OutboxRow) -> OutboxRow | None:
         # The device has left its account; the message goes to those that are there.
         forget(work, row)
         return None
+    if work.volatile.puts[account, device] >= work.config.put_window:
+        work.volatile.crowded.setdefault((account, device), {})[key_of(row)] = None
+        wait(work, row, Cause(row.cause), work.now_unix_ms + work.config.retry_first_ms)
+        return None
     record = None if peer is None else peers.usable_record(work, peer)
     session = sessions.newest_session(work, account, device)
     if peer is None or record is None or session is None:
@@ -384,10 +388,6 @@ def _seal(work: Work, row: OutboxRow) -> OutboxRow | None:
         return None
     if peer.gossip_counter > peer.record_counter:
         claims.want_keys(work, account, device, one_time=False)
-    if work.volatile.puts[account, device] >= work.config.put_window:
-        work.volatile.crowded.setdefault((account, device), {})[key_of(row)] = None
-        wait(work, row, Cause(row.cause), work.now_unix_ms + work.config.retry_first_ms)
-        return None
     content = Content(
         MessageId(row.message_id), row.sent_unix_ms, BodyType(row.body_type), row.body
     )

@@ -46,7 +46,7 @@ def send_text(work: Work, contact: AccountId, text: str) -> MessageId:
     )
     add_message(work, row)
     if stop is Cause.NONE:
-        _spread(work, row)
+        _spread(work, row, is_new=True)
     copy_to_own(work, row)
     return message_id
 
@@ -102,12 +102,14 @@ def _undelivered(work: Work, contact: AccountId) -> Iterator[MessageRow]:
         before = rows[-1].position
 
 
-def _spread(work: Work, row: MessageRow) -> None:
+def _spread(work: Work, row: MessageRow, *, is_new: bool = False) -> None:
     """Put a message into the outbox for each device that it has not been put there for."""
     contact, message_id = AccountId(row.contact), MessageId(row.message_id)
     body = encode(TextBody(order_of(row), row.body.decode()))
     for peer in peers.devices_of(work, contact):
-        if not peer.card or work.t.get(OUTBOX, contact, peer.device, message_id) is not None:
+        if not peer.card:
+            continue
+        if not is_new and work.t.get(OUTBOX, contact, peer.device, message_id) is not None:
             continue
         outbox.enqueue(
             work,

@@ -16,6 +16,7 @@ from hark.messaging.tables import (
     NEVER_UNIX_MS,
     OUTBOX,
     PEER_DEVICES,
+    PEERS_BY_ACCOUNT,
     RECEIPTS,
     OutboxRow,
     ReceiptRow,
@@ -31,6 +32,7 @@ class RecallingTransaction:
     def __init__(self, inner: Transaction) -> None:
         self._inner = inner
         self._rows: dict[tuple[str, tuple[Value, ...]], Any] = {}
+        self._devices: dict[tuple[Value, ...], list[Any]] = {}
         self.earliest_due_unix_ms = NEVER_UNIX_MS
         """When the first of the rows written here is to be looked at."""
 
@@ -59,6 +61,7 @@ class RecallingTransaction:
     def delete(self, table: Table[RowT], *key: Value) -> bool:
         """Delete the row of this key; whether there was one."""
         self._rows.pop((table.name, key), None)
+        self._devices.clear()
         return self._inner.delete(table, *key)
 
     def select(
@@ -71,12 +74,17 @@ class RecallingTransaction:
         descending: bool = False,
     ) -> list[RowT]:
         """Return rows in the order of `index`."""
+        plain = index is PEERS_BY_ACCOUNT and above is None and below is None and not limit
+        if plain and equal in self._devices:
+            return list(self._devices[equal])
         rows = self._inner.select(
             index, *equal, above=above, below=below, limit=limit, descending=descending
         )
         if index.table in _REMEMBERED:
             for row in rows:
-                self._note(index.table, row)
+                self._rows[index.table.name, row[: index.table.key_count]] = row
+        if plain and not descending:
+            self._devices[equal] = list(rows)
         return rows
 
     def count(self, index: Index[RowT], *equal: Value) -> int:
@@ -91,11 +99,14 @@ class RecallingTransaction:
                 yield
         except BaseException:
             self._rows.clear()
+            self._devices.clear()
             raise
 
     def _note(self, table: Table[RowT], row: RowT) -> None:
         if table in _REMEMBERED:
             self._rows[table.name, row[: table.key_count]] = row
+            if table is PEER_DEVICES:
+                self._devices.clear()
         elif table in _TIMED:
             assert isinstance(row, OutboxRow | ReceiptRow)
             self.earliest_due_unix_ms = min(self.earliest_due_unix_ms, row.due_unix_ms)

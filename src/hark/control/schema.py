@@ -59,8 +59,6 @@ class Contact(Record):
     """unverified · verified · new_epoch · frozen."""
     safety_number: str
     """60 digits; empty while the contact's keys are not known."""
-    emoji: list[str]
-    """The same number as seven words, for reading aloud."""
     devices: int
     unread: int
     last_unix_ms: int

@@ -44,7 +44,6 @@ def contact_of(view: ContactView) -> schema.Contact:
         status=view.status.value,
         trust=view.trust.value,
         safety_number=view.safety_number,
-        emoji=[],
         devices=view.device_count,
         unread=view.unread,
         last_unix_ms=view.last_unix_ms,

@@ -12,6 +12,7 @@ The only place of the supernode that turns errors into sentences and exit codes
 import argparse
 import inspect
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -127,8 +128,12 @@ def _say_ready(running: "Running", as_json: bool) -> None:
         )
         print(encode_json(record).decode(), flush=True)
         return
-    print("The supernode is ready. Its address, to give to people:", flush=True)
+    print("The supernode is ready. Its address, to give to people:")
     print(f"{running.node_id_hex}@{running.host}:{running.port}", flush=True)
+    if running.host == socket.gethostname():
+        print(
+            "(If others do not know this machine by that name: --public-host NAME)", flush=True
+        )
 
 
 def _identity(options: argparse.Namespace) -> None:

@@ -70,7 +70,6 @@ class FakeNode:
             status="accepted",
             trust=self.trust,
             safety_number="12345" * 12,
-            emoji=[],
             devices=1,
             unread=len(self.unread),
             last_unix_ms=0,

@@ -15,7 +15,6 @@ def contact(name: str, account: str) -> Contact:
         status="accepted",
         trust="unverified",
         safety_number="",
-        emoji=[],
         devices=1,
         unread=0,
         last_unix_ms=0,

@@ -1,5 +1,9 @@
 """Steps 6 and 7: what the supernode knows, and how to go on."""
 
+import shutil
+import sys
+from pathlib import Path
+
 from hark.app.cli.demo.cast import ALICE, BOB, ECHO, RESTORED, Cast, Facts
 from hark.app.cli.demo.stage import PASSPHRASE, DemoError, Stage, shell_line
 from hark.supernode.declarations import NEVER_GIVEN, SEEN_NOT_KEPT
@@ -70,12 +74,23 @@ def _commands(stage: Stage) -> list[str]:
     address = stage.address
     assert address is not None
     settings = {"HARK_HOME": str(stage.folder), "HARK_PASSPHRASE": PASSPHRASE}
-    serve = ["hark", "supernode", "run", "--data", str(stage.supernode_dir)]
+    hark = _program()
+    serve = [*hark, "supernode", "run", "--data", str(stage.supernode_dir)]
     serve += ["--host", address.host, "--port", str(address.port), "--admin-port", "0"]
     return [
         shell_line(serve, {}),
-        shell_line(["hark", "up", "--profile", ALICE], settings),
-        shell_line(["hark", "up", "--profile", RESTORED], settings),
-        shell_line(["hark", "chat", "Bob", "--profile", ALICE], settings),
-        shell_line(["hark", "contacts", "--profile", RESTORED], settings),
+        shell_line([*hark, "up", "--profile", ALICE], settings),
+        shell_line([*hark, "up", "--profile", RESTORED], settings),
+        shell_line([*hark, "chat", "Bob", "--profile", ALICE], settings),
+        shell_line([*hark, "contacts", "--profile", RESTORED], settings),
     ]
+
+
+def _program() -> list[str]:
+    """Return the words by which a shell in this folder starts hark."""
+    if shutil.which("hark") is not None:
+        return ["hark"]
+    called = Path(sys.argv[0])
+    if called.name == "hark":
+        return [str(called)]
+    return [sys.executable, "-m", "hark.app.cli"]

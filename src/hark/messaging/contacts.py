@@ -196,13 +196,16 @@ def verify(work: Work, account: AccountId, number: str = "") -> None:
     Raises:
         ContactFrozenError: two recoveries contradict each other; no number settles that.
         ContactUnverifiedError: the number has changed since it was shown.
+        UsageError: the contact's keys have not come yet, so there is no number.
     """
     row = find(work, account)
     if row.trust == Trust.FROZEN:
         raise ContactFrozenError
-    # Whoever recovers the account while a person compares must not profit from the answer.
     chain = trust.chain_of(work, account)
-    if number and (chain is None or number != safety_number(work.own.chain, chain)):
+    if chain is None:
+        raise UsageError("the keys of this contact have not come yet")
+    # Whoever recovers the account while a person compares must not profit from the answer.
+    if number and number != safety_number(work.own.chain, chain):
         raise ContactUnverifiedError("the number has changed since it was shown; compare again")
     work.t.put(CONTACTS, row._replace(trust=Trust.VERIFIED.value))
     work.notify(ContactChanged(account, ContactChange.VERIFIED))

@@ -154,3 +154,19 @@ def test_the_faces_are_told_why_something_cannot_be_sent() -> None:
         bob.machine.send_text(alice.account, "x" * 16_385, world.now)
     with pytest.raises(UsageError):
         bob.machine.send_text(alice.account, "\ud800", world.now)
+
+
+def test_nobody_is_verified_before_there_is_a_number_to_compare() -> None:
+    world = World()
+    alice, bob = world.person("alice"), world.person("bob")
+    link = bob.machine.contact_link()
+    alice.go_offline()
+    alice.machine.add(link, "bob", world.now)
+    assert alice.machine.safety_number(bob.account) == ""
+    with pytest.raises(UsageError):
+        alice.machine.verify(bob.account, world.now)
+    alice.go_online()
+    world.pass_time(600)
+    assert alice.machine.contacts()[0].trust is Trust.UNVERIFIED
+    alice.machine.verify(bob.account, world.now)
+    assert alice.machine.contacts()[0].trust is Trust.VERIFIED

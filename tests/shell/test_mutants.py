@@ -5,6 +5,7 @@ says what is broken; then comes a unified diff. It is applied to a temporary cop
 named test has to fail, and not by an error of the test itself.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -51,6 +52,8 @@ def test_mutant_is_noticed_by_the_test_that_it_names(mutant: Path, tmp_path: Pat
     ran = subprocess.run(
         [*command, named_test(mutant)],
         cwd=tmp_path,
+        # The programs that a test starts are those of the copy, too.
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "src")},
         capture_output=True,
         text=True,
         check=False,

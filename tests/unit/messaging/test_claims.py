@@ -12,11 +12,14 @@ from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from hark.crypto.signing import SigningKey
 from hark.crypto.xwing import _SUITE, EnvelopeSecret
 from hark.errors import ContactUnverifiedError, ForgedError
 from hark.identity.account_id import display
 from hark.identity.bundle import BlobKind, open_blob, seal_blob
 from hark.identity.chain import IdentityChain
+from hark.identity.envelope_key import EnvelopeKeyRecord
+from hark.identity.prekeys import PrekeyKind, SignedPrekey
 from hark.messaging import sealing
 from hark.messaging.events import (
     AskHome,
@@ -267,6 +270,57 @@ def test_a_device_list_that_the_account_key_has_not_signed_gets_nothing() -> Non
         box.bundle = before[box.mailbox]
     world.pass_time(3600)
     assert world.puts_of(alice) != []
+
+
+@pytest.mark.claim("S-8")
+@pytest.mark.parametrize("part", ["envelope key", "prekey"])
+def test_a_home_that_makes_keys_in_a_persons_name_gets_nothing_sealed_to_them(
+    part: str,
+) -> None:
+    """The home knows Bob's account id, so it can make every blob; it cannot sign as Bob."""
+    world = Watched()
+    alice, bob = world.person("alice"), world.person("bob")
+    home = next(iter(world.homes.values()))
+    boxes = [box for box in home.boxes.values() if box.mailbox in bob.attached]
+    with bob.machine._transaction(world.now) as work:
+        device = work.own.device.device_id
+    stranger, secret = SigningKey(bytes(32)), EnvelopeSecret(bytes(32))
+    row = envelope_key(bob)
+    honest = sealing.parse_record(row.record)
+    record = EnvelopeKeyRecord.sign(
+        stranger,
+        account_id=bob.account,
+        device_id=device,
+        key_id=honest.key_id,
+        counter=honest.counter + 1,
+        not_before_unix_ms=honest.not_before_unix_ms,
+        not_after_unix_ms=honest.not_after_unix_ms,
+        public=secret.public,
+    )
+    prekey = SignedPrekey.sign(
+        stranger, PrekeyKind.FALLBACK, bob.account, device, secret.public[-32:]
+    )
+
+    def blob(kind: BlobKind, content: bytes) -> bytes:
+        return seal_blob(kind, bob.account, content, world.rng.randbytes)
+
+    for box in boxes:
+        bundle = box.bundle
+        assert bundle is not None
+        made_record = blob(BlobKind.ENVELOPE_KEY, record.encode())
+        made_prekey = blob(BlobKind.FALLBACK_PREKEY, prekey.encode())
+        box.prekeys.clear()
+        box.bundle = PublishBundle(
+            bundle.mailbox,
+            bundle.record_counter,
+            bundle.chain_blob,
+            made_record if part == "envelope key" else bundle.record_blob,
+            made_prekey if part == "prekey" else bundle.fallback_blob,
+        )
+    alice.machine.add(bob.machine.contact_link(), "bob", world.now)
+    world.pass_time(600)
+    assert world.puts_of(alice) == []
+    assert alice.machine.diagnostics().outbox_by_cause == {"keys_invalid": 1}
 
 
 # Strangers.

@@ -33,6 +33,8 @@ ENVELOPE_KEY_LIFE_MS = DAY_MS
 """From `not_before` to `not_after`, as we make records."""
 MAX_ENVELOPE_KEY_LIFE_MS = 30 * DAY_MS
 """Longest life that a record may claim."""
+MAX_COUNTER = 2**53 - 1
+"""Messages carry the counter in 53 bits, and a database takes no more than 63."""
 CLOCK_SLACK_MS = 26 * HOUR_MS
 """How far two clocks may be apart: a day and the widest mistake of a time zone."""
 MAX_EXPIRED_USE_MS = 30 * DAY_MS
@@ -111,7 +113,8 @@ class EnvelopeKeyRecord:
         """Read the layout above; the signature is not checked yet.
 
         Raises:
-            MalformedError: not the layout, counter 0, or a life of 0 or above 30 days.
+            MalformedError: not the layout, a counter out of range, or a life of 0 or above 30
+                days.
         """
         reader = Reader(data)
         reader.expect(Label.ENVELOPE_KEY)
@@ -126,8 +129,8 @@ class EnvelopeKeyRecord:
             reader.take(ED25519_SIGNATURE_BYTES),
         )
         reader.end()
-        if record.counter == 0:
-            raise MalformedError("an envelope key's counter begins at 1")
+        if not 1 <= record.counter <= MAX_COUNTER:
+            raise MalformedError("an envelope key's counter is out of range")
         life_ms = record.not_after_unix_ms - record.not_before_unix_ms
         if not 0 < life_ms <= MAX_ENVELOPE_KEY_LIFE_MS:
             raise MalformedError("an impossible life of an envelope key")

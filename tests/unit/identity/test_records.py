@@ -98,6 +98,7 @@ def test_every_field_of_a_record_is_signed(change: dict[str, bytes]) -> None:
     "change",
     [
         {"counter": 0},
+        {"counter": 2**53},
         {"not_after_unix_ms": RECORD.not_before_unix_ms},
         {"not_after_unix_ms": 0},
         {"not_after_unix_ms": RECORD.not_before_unix_ms + MAX_ENVELOPE_KEY_LIFE_MS + 1},

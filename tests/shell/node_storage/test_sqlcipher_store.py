@@ -92,6 +92,7 @@ def test_every_order_is_read_from_an_index_and_never_sorted(
     real.close()
 
 
+@pytest.mark.claim("D-1")
 def test_the_file_shows_nothing_and_opens_under_its_key_only(tmp_path: Path) -> None:
     path = tmp_path / "device.db"
     store = SqlcipherDeviceStore(path, KEY)

@@ -11,6 +11,7 @@ Who may connect is decided by whoever serves the app (`hark.control.server`).
 import asyncio
 import contextlib
 import logging
+import traceback
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -123,8 +124,10 @@ def _guarded(endpoint: Endpoint) -> Endpoint:
         except ClientDisconnect:
             # Nobody reads the answer any more.
             return Response(status_code=499)
-        except Exception:
-            _log.exception("a request failed in a way that it must not")
+        except Exception as error:
+            # Where it was, not what it says: that may be what somebody wrote.
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            _log.error("a request failed: %s\n%s", type(error).__name__, frames)
             return _problem(HarkError("the node's log says more"))
 
     return guarded

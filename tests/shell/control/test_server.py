@@ -90,10 +90,17 @@ def test_a_client_raises_the_error_that_the_node_raised(served: Served) -> None:
     assert (refused.value.code, refused.value.retry_after_ms) == (12, 3_000)
 
 
-def test_a_bug_of_ours_is_answered_without_its_particulars(served: Served) -> None:
+def test_a_bug_of_ours_is_answered_and_logged_without_its_particulars(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
     with pytest.raises(HarkError) as failed:
         Client(served.socket_path).block("bob")
     assert "secret content" not in str(failed.value)
+    assert "RuntimeError" in caplog.text
+    assert "in block" in caplog.text
+    # The line of our own source that raised it is in the traceback; its text is not.
+    assert caplog.text.count("secret content") <= 1
+    assert "RuntimeError: secret content" not in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -200,6 +200,7 @@ def test_database_that_somebody_locks_refuses_and_goes_on(
     engine.close()
 
 
+@pytest.mark.claim("S-9")
 def test_wal_is_emptied_a_minute_after_the_last_change(
     tmp_path: Path, counters: Counters
 ) -> None:

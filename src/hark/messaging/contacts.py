@@ -4,8 +4,6 @@ An invitation's token means *accepted on both sides* when it comes back; a stran
 a decision, and gets no sign of life before it. Source: spec/messaging.md#contacts.
 """
 
-import unicodedata
-
 from hark.errors import (
     ContactBlockedError,
     ContactFrozenError,
@@ -17,7 +15,7 @@ from hark.errors import (
 )
 from hark.identity.invitation import Home, Invitation
 from hark.identity.safety_number import safety_number
-from hark.messaging import cards, claims, homes, mailboxes, outbox, outgoing, trust
+from hark.messaging import cards, claims, homes, mailboxes, names, outbox, outgoing, trust
 from hark.messaging.asks import RowKey
 from hark.messaging.claims import UNKNOWN_DEVICE
 from hark.messaging.conversations import conversation
@@ -42,7 +40,6 @@ from hark.messaging.tables import (
 )
 from hark.messaging.work import Work
 from hark.wire.bodies import (
-    MAX_NAME_CHARS,
     BodyType,
     ContactAcceptBody,
     ContactRequestBody,
@@ -151,6 +148,7 @@ def add(work: Work, invitation: Invitation, name: str) -> AccountId:
     if row is None:
         row = _new_row(work, account, name, ContactStatus.INVITED)
         work.t.put(CONTACTS, row._replace(invitation=invitation.uri()))
+        names.strangers_give_way(work, account)
         work.notify(ContactChanged(account, ContactChange.ADDED))
     elif row.status == ContactStatus.BLOCKED:
         raise ContactBlockedError
@@ -217,7 +215,8 @@ def verify(work: Work, account: AccountId, number: str = "") -> None:
 def rename(work: Work, account: AccountId, name: str) -> None:
     """Give a contact another name, on this side only."""
     row = find(work, account)
-    work.t.put(CONTACTS, row._replace(name=clean_name(name)))
+    work.t.put(CONTACTS, row._replace(name=names.clean_name(name)))
+    names.strangers_give_way(work, account)
     work.notify(ContactChanged(account, ContactChange.RENAMED))
 
 
@@ -256,6 +255,7 @@ def new_contact(work: Work, account: AccountId, name: str, status: ContactStatus
     """Store somebody new."""
     row = _new_row(work, account, name, status)
     work.t.put(CONTACTS, row)
+    names.strangers_give_way(work, account)
     return row
 
 
@@ -287,37 +287,6 @@ def replace_tokens(work: Work) -> None:
     cards.card_changed(work)
 
 
-def clean_name(name: str) -> str:
-    """Return a name within its bound. What it holds is data; faces escape it."""
-    return name.strip()[:MAX_NAME_CHARS]
-
-
-def distinct_name(work: Work, name: str, account: AccountId) -> str:
-    """Return a name that nobody else has here, for somebody who chose it: "Bob", "Bob (2)".
-
-    A name that a peer chose must not stand for two, or `hark chat Bob` would be a guess. Case,
-    forms of one character and what is not seen make no difference.
-    """
-    name = clean_name(name)
-    taken = {
-        _same_looking(row.name)
-        for status in ContactStatus
-        for row in work.t.select(CONTACTS_BY_STATUS, status.value)
-        if row.account != account
-    }
-    found, number = name, 1
-    while name and _same_looking(found) in taken:
-        number += 1
-        ending = f" ({number})"
-        found = name[: MAX_NAME_CHARS - len(ending)] + ending
-    return found
-
-
-def _same_looking(name: str) -> str:
-    folded = unicodedata.normalize("NFKC", name).casefold()
-    return "".join(char for char in folded if unicodedata.category(char) != "Cf").strip()
-
-
 def _request(work: Work, invitation: Invitation) -> None:
     """Send our request, as soon as the keys of the invited device have come."""
     account = invitation.account_id
@@ -336,7 +305,7 @@ def _new_row(work: Work, account: AccountId, name: str, status: ContactStatus) -
     chain = trust.chain_of(work, account)
     return ContactRow(
         account=account,
-        name=clean_name(name),
+        name=names.clean_name(name),
         their_name="",
         status=status.value,
         trust=(Trust.FROZEN if chain and chain.frozen else Trust.UNVERIFIED).value,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from hark.errors import PeerError
 from hark.identity.chain import IdentityChain
-from hark.messaging import cards, contacts, outbox, outgoing, peers, receipts, trust
+from hark.messaging import cards, contacts, names, outbox, outgoing, peers, receipts, trust
 from hark.messaging.conversations import (
     add_message,
     advance,
@@ -165,7 +165,7 @@ def _take_accept(work: Work, arrival: Arrival, contact: ContactRow) -> None:
     for row in outbox.rows_to(work, account):
         if row.body_type == BodyType.CONTACT_REQUEST:
             outbox.forget(work, row)
-    contact = contact._replace(their_name=contacts.clean_name(body.name), invitation="")
+    contact = contact._replace(their_name=names.clean_name(body.name), invitation="")
     if contact.status == ContactStatus.INVITED:
         status, change = ContactStatus.ACCEPTED, ContactChange.ACCEPTED
         contacts.set_status(work, _named(work, contact, body.name), status, change)
@@ -226,11 +226,11 @@ def _take_request(work: Work, arrival: Arrival, contact: ContactRow | None) -> N
     if contact is not None and contact.status == ContactStatus.BLOCKED:
         return
     invited = contacts.use_token(work, body.invitation_token)
-    name = contacts.clean_name(body.name)
+    name = names.clean_name(body.name)
     is_new = contact is None
     if contact is None:
         given = invited.name if invited and invited.name else ""
-        given = given or contacts.distinct_name(work, name, account)
+        given = given or names.distinct_name(work, name, account)
         contact = contacts.new_contact(work, account, given, ContactStatus.REQUESTED)
     contact = contact._replace(their_name=name)
     work.t.put(CONTACTS, contact)
@@ -250,7 +250,7 @@ def _take_request(work: Work, arrival: Arrival, contact: ContactRow | None) -> N
 def _named(work: Work, contact: ContactRow, name: str) -> ContactRow:
     if contact.name:
         return contact
-    return contact._replace(name=contacts.distinct_name(work, name, AccountId(contact.account)))
+    return contact._replace(name=names.distinct_name(work, name, AccountId(contact.account)))
 
 
 def _learn_cards(work: Work, account: AccountId, learned: list[DeviceCard]) -> None:

@@ -25,6 +25,7 @@ from hark.messaging import (
     inbox,
     intake,
     live,
+    names,
     outbox,
     outgoing,
     queries,
@@ -167,7 +168,7 @@ class Messaging:
             UnreachableError: no home has made our mailboxes yet.
         """
         with self._command(now) as work:
-            return contacts.invite(work, contacts.clean_name(name_hint))
+            return contacts.invite(work, names.clean_name(name_hint))
 
     def contact_link(self) -> Invitation:
         """Return our public contact address: whoever uses it has to be accepted.

@@ -494,3 +494,19 @@ def test_nobody_gets_the_name_of_another_contact_by_calling_themselves_so(chosen
     alice.machine.rename(stranger.account, "bob", world.now)
     world.run()
     assert [view.name for view in alice.machine.contacts()].count("bob") == 2
+
+
+@pytest.mark.claim("C-3")
+def test_a_stranger_who_took_a_name_first_gives_way_to_whom_the_person_calls_so() -> None:
+    world = World(config=quick())
+    alice, bob, carol = (world.person(name) for name in ("alice", "robert", "caroline"))
+    for name in ("Bob", "Carol", "Dora"):
+        world.person(name).machine.add(alice.machine.contact_link(), "alice", world.now)
+    world.run()
+    alice.machine.add(bob.machine.invite(world.now), "Bob", world.now)
+    carol.machine.add(alice.machine.invite(world.now, "Carol"), "alice", world.now)
+    world.pass_time(61)
+    alice.machine.rename(carol.account, "Dora", world.now)
+    names = {view.account_id: view.name for view in alice.machine.contacts()}
+    assert (names[bob.account], names[carol.account]) == ("Bob", "Dora")
+    assert sorted(names.values()) == ["Bob", "Bob (2)", "Carol (2)", "Dora", "Dora (2)"]

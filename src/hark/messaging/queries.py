@@ -113,6 +113,7 @@ def diagnostics(work: Work) -> Diagnostics:
     account = work.t.get(OLM_ACCOUNT, 0)
     return Diagnostics(
         generation=work.own.row.generation,
+        overtaken=bool(work.own.row.stale),
         outbox_count=len(rows),
         outbox_by_cause=causes,
         quarantine_by_cause=quarantine.count_by_cause(work),

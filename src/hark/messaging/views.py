@@ -76,6 +76,8 @@ class Diagnostics:
     """What `hark doctor` shows about messaging. Holds no names and no content."""
 
     generation: int
+    overtaken: bool
+    """A home has seen a newer copy of this store: nothing is sent or fetched any more."""
     outbox_count: int
     outbox_by_cause: dict[str, int]
     quarantine_by_cause: dict[str, int]

@@ -43,6 +43,8 @@ def checks_of(
         found: how messaging is doing.
         reasons: for each home why its link is down; empty when it is up.
     """
+    if found.overtaken:
+        return [_overtaken()]
     return [
         *(
             _home(number, home, reasons.get(home.address.node_id, ""))
@@ -55,6 +57,15 @@ def checks_of(
         _internal_errors(found),
         _post_quantum(),
     ]
+
+
+def _overtaken() -> Check:
+    sentence = (
+        "This store is an old copy: the account has since been used from another one, and a "
+        "supernode knows. Nothing is sent or fetched here any more. Go on with the newer copy, "
+        "or start as a new device: hark restore."
+    )
+    return Check(name="store", ok=False, sentence=sentence)
 
 
 def _home(number: int, home: OwnHome, reason: str) -> Check:

@@ -74,14 +74,18 @@ class Feed:
 
     async def next(self) -> Event:
         """Wait for the next event."""
-        while True:
-            event = self._hub.gap() if self._gap else self._hub.after(self._position)
-            if event is not None:
-                self._gap = False
-                self._position = event.seq
-                return event
+        while (event := self.take()) is None:
             self._news.clear()
             await self._news.wait()
+        return event
+
+    def take(self) -> Event | None:
+        """Return the next event if there is one already."""
+        event = self._hub.gap() if self._gap else self._hub.after(self._position)
+        if event is not None:
+            self._gap = False
+            self._position = event.seq
+        return event
 
     def wake(self) -> None:
         """There is a new event."""

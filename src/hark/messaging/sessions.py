@@ -2,7 +2,12 @@
 
 Sessions are values: unpickled, used and pickled again within one transaction. At most five
 are kept for a device; sending goes on the one that the peer last used, or that was opened
-last (Sesame). Source: spec/messaging.md#sessions.
+last (Sesame).
+
+No session is sent on after a restart: the store may be a copy, and the original may have sent
+on it since, with the same key and IV. A new session has fresh keys whatever the store is, so
+no step of a ratchet is ever used twice. What peers still send on an old one is read as before.
+Source: spec/messaging.md#sessions.
 """
 
 from dataclasses import dataclass
@@ -36,8 +41,9 @@ class Decrypted:
 
 def newest_session(work: Work, account: AccountId, device: DeviceId) -> SessionRow | None:
     """Return the session to send on, or None when one has to be opened first."""
+    generation = work.own.row.generation
     rows = _sessions(work, account, device)
-    return rows[0] if rows else None
+    return next((row for row in rows if row.generation == generation), None)
 
 
 def encrypt(work: Work, row: SessionRow, plaintext: bytes) -> tuple[int, bytes]:
@@ -69,6 +75,7 @@ def open_outbound(work: Work, peer: PeerDeviceRow, prekey: bytes) -> None:
         session.session_id,
         session.pickle(own.pickle_key),
         rows[0].rank + 1 if rows else 1,
+        own.row.generation,
     )
     _add(work, row)
     work.t.put(PEER_DEVICES, peer._replace(session_made_unix_ms=work.now_unix_ms))
@@ -109,7 +116,10 @@ def decrypt(work: Work, sender: Party, olm_type: int, body: bytes) -> Decrypted:
         raise ForgedError("no session opens this message")
     account_row, olm = work.olm_account()
     session, plaintext = olm.inbound_session(sender.device.curve_key, olm_type, body)
-    moved = SessionRow(account, device, session.session_id, session.pickle(key), rank)
+    generation = work.own.row.generation
+    moved = SessionRow(
+        account, device, session.session_id, session.pickle(key), rank, generation
+    )
     account_row = account_row._replace(
         pickle=olm.pickle(key), one_time_count=max(0, account_row.one_time_count - 1)
     )

@@ -155,6 +155,8 @@ class SessionRow(NamedTuple):
     pickle: bytes
     rank: int
     """Grows at each use by the peer; the highest is sent on."""
+    generation: int
+    """The start of this store in which it was opened; no later one sends on it."""
 
 
 class MessageRow(NamedTuple):

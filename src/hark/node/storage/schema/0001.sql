@@ -104,6 +104,7 @@ CREATE TABLE sessions (
     session_id TEXT NOT NULL,
     pickle BLOB NOT NULL,
     rank INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
     PRIMARY KEY (account, device, session_id)
 );
 CREATE TABLE messages (

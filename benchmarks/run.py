@@ -21,6 +21,8 @@ QUICK: dict[str, list[list[str]]] = {
     "live": [["--rounds", "2"]],
     "logins": [["--count", "2000", "--rounds", "1"]],
     "links": [["--links", "3000"]],
+    "seal_open": [["--seconds", "2"]],
+    "ratchet_commit": [["--seconds", "3"]],
 }
 """Benchmark → arguments of each of its runs."""
 FULL: dict[str, list[list[str]]] = {
@@ -32,6 +34,8 @@ FULL: dict[str, list[list[str]]] = {
         ["--links", "15000", "--idle-seconds", "60"],
         ["--links", "100000", "--workers", "7", "--idle-seconds", "60"],
     ],
+    "seal_open": [["--seconds", "10"]],
+    "ratchet_commit": [["--seconds", "20"]],
     "cold_commands": [[]],
     "idle_node": [[]],
     "peers": [[]],

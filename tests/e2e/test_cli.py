@@ -199,6 +199,16 @@ def test_a_damaged_link_is_a_usage_error(people: People, damage: object) -> None
     refused.sentence()
 
 
+def test_a_link_is_read_from_input_so_that_no_other_user_sees_it(people: People) -> None:
+    link = str(people.facts("alice", "invite")["link"])
+    refused = people.hark("bob", "add", "-", "Alice", stdin=link[:-1] + "\n")
+    assert refused.code == 2
+    refused.sentence()
+    taken = people.hark("bob", "add", "-", "Alice", stdin=link + "\n")
+    assert taken.code == 0
+    assert "Alice is in your contacts" in taken.stdout
+
+
 def test_mistyped_words_are_a_usage_error(people: People) -> None:
     words = people.words_file("alice").read_text().split()
     assert people.stage.address is not None

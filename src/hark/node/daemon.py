@@ -28,6 +28,7 @@ from hark.overlay.mailbox.stamps import find_nonce
 from hark.runtime.clock import monotonic_now, unix_ms_at
 from hark.runtime.core_thread import CoreThread
 from hark.runtime.files import LockFile
+from hark.runtime.logs import report_loop_errors
 from hark.runtime.processes import on_stop_signal
 from hark.runtime.tls import client_context
 from hark.wire.link import ALPN
@@ -77,7 +78,10 @@ class _Daemon:
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Run until stopped; raise what the core raised, if it did."""
-        on_stop_signal(asyncio.get_running_loop(), self._stop.set)
+        loop = asyncio.get_running_loop()
+        # The loop's own handler would print what an error says, addresses too.
+        report_loop_errors(loop)
+        on_stop_signal(loop, self._stop.set)
         await self._core.start()
         node = Node(self._core, self._hub, self._paths, self._stop.set)
         server = ControlServer(node, self._paths.socket)

@@ -84,9 +84,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> None:
+    from hark.runtime.logs import set_up_logs  # noqa: PLC0415
     from hark.runtime.tls_server import new_event_loop  # noqa: PLC0415
     from hark.supernode.daemon import Supernode  # noqa: PLC0415
-    from hark.supernode.logs import set_up_logs  # noqa: PLC0415
 
     config = _config(options)
     set_up_logs()

@@ -8,6 +8,7 @@ goodbyes, last batches, an empty `-wal`.
 """
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ from hark.overlay.mailbox.events import ServiceOutput
 from hark.overlay.mailbox.service import MailboxService
 from hark.runtime.clock import monotonic_now
 from hark.runtime.files import LockFile, private_directory, write_private
+from hark.runtime.logs import report_loop_errors, where
 from hark.runtime.processes import on_stop_signal
 from hark.runtime.tls_server import bind_listener
 from hark.supernode.address_file import ADDRESS_NAME, AddressRecord, address_host
@@ -28,13 +30,14 @@ from hark.supernode.config import SupernodeConfig
 from hark.supernode.counters import Counters, total
 from hark.supernode.identity import NodeIdentity, load_or_make_identity
 from hark.supernode.listening import ListeningWorker, prepare_process
-from hark.supernode.logs import log, report_loop_errors, where
 from hark.supernode.storage.reserve import DiskReserve
 from hark.supernode.storage.sqlite import SqliteMailboxStore
 from hark.supernode.store_engine import StoreEngine
 from hark.supernode.store_thread import StoreThread
 from hark.supernode.worker_fleet import WorkerFleet
 from hark.wire.codec import encode_json
+
+log = logging.getLogger(__name__)
 
 LOCK_NAME = "lock"
 LOCAL_WORKER_INDEX = 1

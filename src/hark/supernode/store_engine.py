@@ -25,8 +25,8 @@ from hark.overlay.mailbox.events import (
 )
 from hark.overlay.mailbox.service import MailboxService
 from hark.runtime.clock import unix_ms_at
+from hark.runtime.logs import where
 from hark.supernode.counters import Counters
-from hark.supernode.logs import where
 from hark.supernode.storage.reserve import DiskReserve
 from hark.supernode.storage.sqlite import SqliteMailboxStore
 from hark.wire.error_codes import ErrorCode

@@ -15,13 +15,13 @@ from typing import cast
 from hark.errors import MalformedError
 from hark.overlay.mailbox.events import ServiceInput
 from hark.runtime.framing import FrameSplitter, with_length
+from hark.runtime.logs import report_loop_errors, set_up_logs
 from hark.runtime.processes import die_with_parent
 from hark.runtime.tls_server import bind_listener, new_event_loop
 from hark.supernode.admission import AdmissionLimits
 from hark.supernode.counters import Counters
 from hark.supernode.identity import load_identity
 from hark.supernode.listening import ListeningWorker, prepare_process
-from hark.supernode.logs import report_loop_errors, set_up_logs
 from hark.supernode.worker import Worker
 from hark.supernode.worker_codec import input_to_wire, output_from_wire
 from hark.wire.codec import encode

@@ -42,7 +42,9 @@ def up(
         _run_in_background(paths, passphrase)
     else:
         from hark.node.daemon import run  # noqa: PLC0415
+        from hark.runtime.logs import set_up_logs  # noqa: PLC0415
 
+        set_up_logs()
         run(paths, passphrase, lambda: _say_where(paths))
 
 

@@ -1,4 +1,4 @@
-"""Logs of a supernode: to standard error, without content, ids, keys or addresses.
+"""Logs: to standard error, without content, names, ids, keys or addresses.
 
 Libraries put addresses and object dumps into their messages, so only loggers of hark are
 shown, and what an event loop reports is reduced to the kind of the error and our own line.
@@ -9,7 +9,7 @@ import logging
 import sys
 import traceback
 
-log = logging.getLogger("hark.supernode")
+log = logging.getLogger("hark.runtime")
 
 
 def set_up_logs() -> None:

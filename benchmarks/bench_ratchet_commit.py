@@ -4,7 +4,8 @@ Two `Messaging` machines over SQLCipher files (WAL, `synchronous=FULL`), joined 
 answers at once in memory, so what is measured is the devices and not the network. *Single*:
 each text is a transaction of its own; the home's answer to it (*answered*) is another one, and
 so is taking it on the other side. *Burst*: texts of one person share transactions, those of the
-answers included. A rate counts only the time that the one side spends.
+answers included. A rate counts only the time that the one side spends. *Bare commit* is the
+same store with one small row in each transaction: what disk and encryption allow at most.
 
     python -m benchmarks.bench_ratchet_commit --seconds 5
 """
@@ -34,6 +35,7 @@ from hark.messaging.events import (
 )
 from hark.messaging.machine import Messaging
 from hark.messaging.provision import create_account
+from hark.messaging.tables import BUNDLE, BundleRow
 from hark.node.storage.sqlcipher import SqlcipherDeviceStore
 from hark.runtime.clock import monotonic_now, unix_now_ms
 from hark.wire.address import Address
@@ -221,17 +223,35 @@ def burst(alice: Device, bob: Device, samples: dict[str, list[float]]) -> None:
     samples["burst_taken"].append(BURST / taken_s)
 
 
+def bare(store: SqlcipherDeviceStore, samples: dict[str, list[float]]) -> None:
+    """Commit one small row at a time."""
+    started = time.perf_counter()
+    for number in range(BURST):
+        with store.transaction() as transaction:
+            transaction.put(BUNDLE, BundleRow(1, number))
+    samples["bare_commit"].append(BURST / (time.perf_counter() - started))
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--folder", type=Path, default=None, help="on the disk to measure")
     options = parser.parse_args(arguments)
-    names = ("single_sent", "single_answered", "single_taken", "burst_sent", "burst_taken")
+    names = (
+        "bare_commit",
+        "single_sent",
+        "single_answered",
+        "single_taken",
+        "burst_sent",
+        "burst_taken",
+    )
     samples: dict[str, list[float]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         alice, bob = friends(Path(folder))
+        empty = SqlcipherDeviceStore(Path(folder) / "bare.db", os.urandom(32))
         ends_at = time.monotonic() + options.seconds
         while time.monotonic() < ends_at:
+            bare(empty, samples)
             single(alice, bob, samples)
             burst(alice, bob, samples)
             settle(alice, bob)

@@ -31,7 +31,7 @@ lint: setup-test
 	.venv/bin/lint-imports --no-logo
 
 check: lint
-	$(PYTHON) -m pytest -m "not slow" tests/unit tests/spec tests/sim $(ARGS)
+	$(PYTHON) -m pytest -n auto -q -m "not slow" tests/unit tests/spec tests/sim $(ARGS)
 
 test: setup-test
 	$(PYTHON) -m pytest --hypothesis-profile=ci tests $(ARGS)

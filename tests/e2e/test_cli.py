@@ -206,7 +206,7 @@ def test_a_link_is_read_from_input_so_that_no_other_user_sees_it(people: People)
     refused.sentence()
     taken = people.hark("bob", "add", "-", "Alice", stdin=link + "\n")
     assert taken.code == 0
-    assert "Alice is in your contacts" in taken.stdout
+    assert "Alice is in your contacts" in taken.out
 
 
 def test_mistyped_words_are_a_usage_error(people: People) -> None:

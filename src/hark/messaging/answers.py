@@ -27,10 +27,15 @@ from hark.wire.mailbox import (
     Refused,
 )
 
+MAX_OBEYED_WAIT_MS = 60 * 60 * 1000
+"""Longest wait that a home may ask for, an hour: a broken one must not silence us for weeks."""
+
 
 def take(work: Work, ask_id: int, answer: MailboxAnswer) -> None:
     """Take the answer to an ask; one that is not known any more is passed over."""
     purpose = work.volatile.end(ask_id)
+    if isinstance(answer, Refused):
+        answer = Refused(answer.code, min(answer.retry_after_ms, MAX_OBEYED_WAIT_MS))
     match purpose:
         case None:
             return

@@ -7,8 +7,9 @@ import pytest
 from hark.messaging.config import MessagingConfig
 from hark.messaging.events import Cause, LiveReceived, MailReceived, MessageState
 from hark.messaging.tables import SESSIONS, SESSIONS_OF_DEVICE
+from hark.wire.error_codes import ErrorCode
 from hark.wire.ids import MailboxId, NodeId
-from hark.wire.mailbox import Claim, MailboxRequest, Put
+from hark.wire.mailbox import Claim, MailboxAnswer, MailboxRequest, Put, Refused
 from tests.unit.messaging.post_office import DAY_S, HOUR_S, Person, World, quick
 
 
@@ -230,3 +231,22 @@ def test_a_live_envelope_that_is_a_text_is_shown_once_even_if_it_comes_by_mail_t
     world.hold_mail = lambda _person, _envelope: False
     world.run()
     assert bob.texts(alice) == ["twice"]
+
+
+def test_a_home_that_asks_for_weeks_of_silence_is_asked_again_after_an_hour() -> None:
+    world = World(config=quick())
+    alice, bob = world.friends()
+    (home,) = world.homes.values()
+    honest = home.apply
+
+    def broken(request: MailboxRequest, who: Person) -> MailboxAnswer:
+        if isinstance(request, Put | Claim):
+            return Refused(ErrorCode.RATE_LIMITED, 2**32 - 1)
+        return honest(request, who)
+
+    home.apply = broken  # type: ignore[method-assign]
+    alice.machine.send_text(bob.account, "in the end", world.now)
+    world.run()
+    home.apply = honest  # type: ignore[method-assign]
+    world.pass_time(3 * HOUR_S)
+    assert bob.received(alice) == ["in the end"]

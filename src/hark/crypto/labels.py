@@ -61,8 +61,6 @@ class Label(bytes, Enum):
     """Hash: the proof of work of a stranger's request."""
     CHALLENGE = b"hark/challenge/1\0"
     """Authentication code: a home's own challenge for a stamp."""
-    HOME_KEY = b"hark/home-key/1\0"
-    """Signature: a node key vouches for another key or certificate of its supernode."""
     DELIVERY_TOKEN = b"hark/delivery-token/1\0"
     """Hash: a delivery token, as the home stores it."""
 

@@ -26,11 +26,6 @@ MAX_BATCH = 200
 
 
 @dataclass(frozen=True, slots=True)
-class NetworkChanged:
-    """The machine's network came back or changed: try links that are down at once."""
-
-
-@dataclass(frozen=True, slots=True)
 class Told:
     """An event for the faces."""
 
@@ -39,7 +34,7 @@ class Told:
     """The message that it is about, as it is now; None when it is about none."""
 
 
-NodeInput = ConnectionInput | m.StampFound | NetworkChanged
+NodeInput = ConnectionInput | m.StampFound
 NodeEffect = ConnectionOrder | m.FindStamp | Told
 
 
@@ -94,8 +89,6 @@ class NodeCore:
                 self._pool.handle(item, now)
             case m.StampFound():
                 self._collected.append(item)
-            case NetworkChanged():
-                self._pool.connect_now(now)
         self._collected.extend(self._pool.take_facts())
         if len(self._collected) >= MAX_BATCH:
             self._settle()

@@ -149,13 +149,6 @@ class LinkPool:
             entry.client.send_live(order.mailbox, order.token, order.envelope, now)
             self._pump(order.address.node_id, now)
 
-    def connect_now(self, now: Instant) -> None:
-        """Try every link that is down at once: the network may have come back."""
-        for home, entry in list(self._links.items()):
-            if entry.connection is None:
-                entry.client.connect_now(now)
-                self._pump(home, now)
-
     def reason(self, home: NodeId) -> str:
         """Return why the link to a supernode is down, for a person; empty when it is up."""
         entry = self._links.get(home)

@@ -15,7 +15,13 @@
     │   ├── ContactFrozenError
     │   ├── ContactUnverifiedError
     │   ├── ContactBlockedError
+    │   ├── ContactNotAcceptedError
     │   ├── MessageTooLongError
+    │   ├── CallError
+    │   │   ├── NoSuchCallError
+    │   │   ├── CallBusyError
+    │   │   └── CallNotMadeError
+    │   ├── SoundFileError
     │   ├── AlreadyInitialisedError
     │   └── NotInitialisedError
     ├── OperatorError             disk, network, configuration
@@ -23,6 +29,7 @@
     │   ├── PortTakenError
     │   ├── DiskFullError
     │   ├── MissingPartError
+    │   ├── SoundDeviceError
     │   ├── StoreError
     │   │   ├── StoreInUseError
     │   │   ├── StoreDamagedError
@@ -133,6 +140,38 @@ class ContactBlockedError(UsageError):
     exit_code = EXIT_REFUSED
 
 
+class ContactNotAcceptedError(UsageError):
+    """This contact has not accepted you yet, so nothing of yours rings there.
+
+    Your request now says that you would like to call. Neither side learns an address of the
+    other before it is accepted.
+    """
+
+    exit_code = EXIT_REFUSED
+
+
+class CallError(UsageError):
+    """The call cannot be made, or cannot be changed in this way."""
+
+    exit_code = EXIT_FAILED
+
+
+class NoSuchCallError(CallError):
+    """There is no such call, or it is over. `hark history NAME` shows the calls that were."""
+
+
+class CallBusyError(CallError):
+    """You are in a call already. Hang up first: `hark hangup`."""
+
+
+class CallNotMadeError(CallError):
+    """The call was not answered or could not be connected."""
+
+
+class SoundFileError(UsageError):
+    """This sound file cannot be used. A WAV file with some sound in it is needed."""
+
+
 class MessageTooLongError(UsageError):
     """The message is too long for one message. Send it in parts."""
 
@@ -167,6 +206,13 @@ class DiskFullError(OperatorError):
 
 class MissingPartError(OperatorError):
     """A part that this needs is not installed."""
+
+
+class SoundDeviceError(OperatorError):
+    """There is no microphone or speaker that can be used.
+
+    Plug one in or start the sound server, or use files: `--audio in.wav --record out.wav`.
+    """
 
 
 class StoreError(OperatorError):

@@ -20,6 +20,8 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """Largest answer that a client reads: a page of history of 1,000 of the longest texts."""
 EVENTS_PATH = "/v1/events"
 """`WebSocket /v1/events?after=SEQ&run=RUN`."""
+CALL_SOUND_PATH = "/v1/calls/{call}/sound"
+"""`WebSocket`: the sound of a call, both ways, in binary messages of one frame each."""
 RUN_HEADER = "hark-run"
 """In the answer to the WebSocket handshake: names the run of the node whose numbers follow."""
 
@@ -63,6 +65,9 @@ CONTACTS = _ask_list("/v1/contacts", schema.Contact)
 MESSAGE = _ask("/v1/messages/{message_id}", schema.Message)
 HISTORY = _ask_list("/v1/history", schema.Message)
 DIAGNOSE = _ask("/v1/diagnosis", schema.Diagnosis)
+CALLS = _ask_list("/v1/calls", schema.Call)
+VOICEMAIL = _ask("/v1/voicemails/{message_id}", schema.Voicemail)
+PRIVACY = _ask("/v1/privacy", schema.Privacy)
 
 INVITE = _order("/v1/invitations", schema.InviteRequest, schema.Invitation)
 ADD = _order("/v1/contacts", schema.AddRequest, schema.Contact)
@@ -74,4 +79,12 @@ SEND = _order("/v1/messages", schema.SendRequest, schema.Sent)
 READ = _order("/v1/read", schema.ReadRequest, schema.Done)
 CHAT = _order("/v1/chat", schema.ChatRequest, schema.Done)
 TYPING = _order("/v1/typing", schema.ContactRequest, schema.Done)
+PLACE_CALL = _order("/v1/calls", schema.CallRequest, schema.Call)
+ANSWER_CALL = _order("/v1/calls/answer", schema.AnswerRequest, schema.Call)
+DECLINE_CALL = _order("/v1/calls/decline", schema.CallIdRequest, schema.Call)
+HANG_UP = _order("/v1/calls/hangup", schema.CallIdRequest, schema.Call)
+SWITCH_CALL = _order("/v1/calls/switch", schema.CallSwitchRequest, schema.Call)
+CALL_LIMIT = _order("/v1/calls/limit", schema.CallLimitRequest, schema.Done)
+LEAVE_VOICEMAIL = _order("/v1/voicemails", schema.VoicemailRequest, schema.Sent)
+SET_PRIVACY = _order("/v1/privacy", schema.Privacy, schema.Privacy)
 STOP = _order("/v1/stop", schema.StopRequest, schema.Done)

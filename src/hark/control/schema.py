@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from hark.wire.bodies import MAX_TEXT_CHARS
 from hark.wire.codec import Meta, Record
+from hark.wire.sound import MAX_VOICEMAIL_BYTES, OPUS_PACKET_BYTES
 
 CONTROL_VERSION = 1
 """Major version of the contract; part of every path (`/v1/…`)."""
@@ -17,6 +18,7 @@ MAX_HISTORY = 1_000
 """Messages in one page of history."""
 
 MessageIdText = Annotated[str, Meta(min_length=32, max_length=32)]
+CallIdText = Annotated[str, Meta(min_length=32, max_length=32)]
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_CHARS)]
 Text = Annotated[str, Meta(min_length=1, max_length=4 * MAX_TEXT_CHARS)]
 """A text beyond `MAX_TEXT_CHARS` parses, so that it can be refused as what it is: too long."""
@@ -63,6 +65,8 @@ class Contact(Record):
     unread: int
     last_unix_ms: int
     """Time of the newest message; 0 when there is none."""
+    wants_call: bool = False
+    """For `requested`: whether this person would like to call."""
 
 
 class Message(Record):
@@ -83,6 +87,140 @@ class Message(Record):
     """Why it waits, as a word of the list in spec/control.md#causes; `none` otherwise."""
     unread: bool = False
     """Whether it is theirs and has not been seen (`ReadRequest`)."""
+    kind: str = "text"
+    """text · call · voicemail · unknown (of a newer hark)."""
+    outcome: str = ""
+    """For `call`: going_on · ringing · answered · missed · declined · busy · cancelled ·
+    elsewhere · failed · interrupted."""
+    duration_ms: int = 0
+    """For `call`: from answer to end; for `voicemail`: how long it is."""
+
+
+class CallPath(Record):
+    """How the media of a call goes."""
+
+    kind: str
+    """direct · relayed."""
+    relay: str
+    """Host of the relay; empty for a direct path."""
+    nat: str
+    """none · unknown: what stands between the two ends, as far as the path shows it."""
+    address_shown: bool
+    """Whether the other end sees an address of ours."""
+    address_seen: bool
+    """Whether we see an address of the other end."""
+
+
+class CallQuality(Record):
+    """How a call does; renewed every two seconds."""
+
+    round_trip_ms: float
+    """-1 while it is not known."""
+    loss_sent: float
+    """Share of what we sent lately that did not arrive, 0..1; -1 while not known."""
+    loss_received: float
+    """Share of what was sent to us lately that did not arrive, 0..1."""
+    jitter_ms: float
+    frames_played: int
+    frames_concealed: int
+    """Played without having arrived."""
+    frames_refused: int
+    """Arrived and refused: replayed, damaged, or sealed under no key of this call."""
+
+
+class Call(Record):
+    """A call as it is now (spec/control.md#calls)."""
+
+    id: str
+    """32 hexadecimal digits; also the id of the call's message in the history."""
+    contact: str
+    contact_name: str
+    outgoing: bool
+    state: str
+    """opening · calling · ringing · incoming · answering · connecting · active ·
+    reconnecting · ended."""
+    reason: str
+    """For `ended`: hung_up · cancelled · declined · busy · no_answer · elsewhere · glare ·
+    failed · lost · refused · unknown_call · no_path; empty otherwise."""
+    by_peer: bool
+    """For `ended`: whether the other side ended it."""
+    refusal: str
+    """For `ended` with `refused`: what was wrong, as a word of the list in spec/control.md."""
+    path: CallPath | None
+    sas: list[str]
+    """Seven emoji with their names, as `🐶 Dog`, to compare; empty while they are checked."""
+    heard: bool
+    """Whether anything of the other end has been played."""
+    muted: bool
+    held: bool
+    recording: bool
+    """Whether we record; the other side has been told."""
+    peer_muted: bool
+    peer_held: bool
+    peer_recording: bool
+    quality: CallQuality | None
+    redials: int
+    duration_ms: int
+    """Since the answer; 0 before."""
+
+
+class CallRequest(Record):
+    """Call a contact."""
+
+    contact: Annotated[str, Meta(min_length=1, max_length=200)]
+    recording: bool = False
+    """Whether we record from the start; the other side is told."""
+
+
+class AnswerRequest(Record):
+    """Take a call."""
+
+    call: CallIdText
+    recording: bool = False
+
+
+class CallIdRequest(Record):
+    """Name a call."""
+
+    call: CallIdText
+
+
+class CallSwitchRequest(Record):
+    """Change how we take part in a call; what is left out stays as it is."""
+
+    call: CallIdText
+    muted: bool | None = None
+    held: bool | None = None
+    recording: bool | None = None
+
+
+class CallLimitRequest(Record):
+    """How many calls this node takes at once; one more is *busy*. One, unless a bot asks."""
+
+    calls: Annotated[int, Meta(ge=1, le=50)]
+
+
+class VoicemailRequest(Record):
+    """Leave a spoken message."""
+
+    contact: Annotated[str, Meta(min_length=1, max_length=200)]
+    packets: Annotated[bytes, Meta(min_length=OPUS_PACKET_BYTES, max_length=MAX_VOICEMAIL_BYTES)]
+    """Opus packets of 20 ms and 80 bytes, one after the other (base64)."""
+
+
+class Voicemail(Record):
+    """A spoken message."""
+
+    message: Message
+    packets: bytes
+    """As in `VoicemailRequest`."""
+
+
+class Privacy(Record):
+    """What others may learn about us."""
+
+    hide_address: bool
+    """Whether contacts too are kept from seeing our address: calls then need a relay."""
 
 
 class Invitation(Record):
@@ -205,7 +343,15 @@ class Problem(Record):
 
 
 EventKind = Literal[
-    "message", "state", "contact", "typing", "presence", "home", "store_overtaken", "gap"
+    "message",
+    "state",
+    "contact",
+    "typing",
+    "presence",
+    "home",
+    "call",
+    "store_overtaken",
+    "gap",
 ]
 
 
@@ -220,6 +366,8 @@ class Event(Record):
     """For `message` and `state`: the message as it is now."""
     change: str = ""
     """For `contact`: what changed (spec/control.md#contact-changes)."""
+    call: Call | None = None
+    """For `call`: the call as it is now."""
     connected: bool = False
     """For `home`."""
     reason: str = ""

@@ -18,6 +18,22 @@ class EventFeed(Protocol):
         """Stop; later events are not kept for this subscriber."""
 
 
+class SoundFeed(Protocol):
+    """The sound of one call, for the one face that speaks and listens for the person.
+
+    A frame is 20 ms of sound (`hark.wire.sound`).
+    """
+
+    async def next(self) -> bytes | None:
+        """Wait for the next frame to play; None when the call is over."""
+
+    def push(self, frame: bytes) -> None:
+        """Give a frame to send; a few may wait, older ones make way."""
+
+    def close(self) -> None:
+        """Let go of the call's sound; the call goes on with silence."""
+
+
 class NodeService(Protocol):
     """The requests of the control contract, one method each (spec/control.md#requests)."""
 
@@ -75,6 +91,47 @@ class NodeService(Protocol):
 
     async def typing(self, request: schema.ContactRequest) -> None:
         """The person is writing (live, at most every ten seconds)."""
+
+    async def calls(self) -> list[schema.Call]:
+        """List the calls of this moment, oldest first, and those that ended a minute ago."""
+
+    async def place_call(self, request: schema.CallRequest) -> schema.Call:
+        """Call a contact on all its devices."""
+
+    async def answer_call(self, request: schema.AnswerRequest) -> schema.Call:
+        """Take a call that rings here."""
+
+    async def decline_call(self, request: schema.CallIdRequest) -> schema.Call:
+        """Do not take a call; it stops ringing everywhere."""
+
+    async def hang_up(self, request: schema.CallIdRequest) -> schema.Call:
+        """End a call, or give up calling."""
+
+    async def switch_call(self, request: schema.CallSwitchRequest) -> schema.Call:
+        """Mute, hold, or say that we record."""
+
+    async def limit_calls(self, request: schema.CallLimitRequest) -> None:
+        """Set how many calls are taken at once, until the node stops."""
+
+    async def call_sound(self, call: str) -> SoundFeed:
+        """Attach to the sound of a call.
+
+        Raises:
+            NoSuchCallError: there is no such call.
+            CallError: a face is attached to it already.
+        """
+
+    async def leave_voicemail(self, request: schema.VoicemailRequest) -> schema.Sent:
+        """Send a spoken message: durable on this device when this returns."""
+
+    async def voicemail(self, message_id: str) -> schema.Voicemail:
+        """Return a spoken message with its sound."""
+
+    async def privacy(self) -> schema.Privacy:
+        """Return what others may learn about us."""
+
+    async def set_privacy(self, request: schema.Privacy) -> schema.Privacy:
+        """Change what others may learn about us."""
 
     async def diagnose(self) -> schema.Diagnosis:
         """Check store, homes, keys, clock and quarantine."""

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hark.wire.address import Address
-from hark.wire.ids import AccountId, MailboxId, MessageId, NodeId
+from hark.wire.call import CallOutcome
+from hark.wire.ids import AccountId, CallId, DeviceId, MailboxId, MessageId, NodeId
 from hark.wire.mailbox import MailboxAnswer, MailboxRequest
 
 # Inputs.
@@ -323,6 +324,45 @@ class StoreOvertaken:
     """A home has seen a newer copy of this store: this one stops for good."""
 
 
+# What calls order of messaging.
+
+
+@dataclass(frozen=True, slots=True)
+class CallPeer:
+    """A contact that may be called now."""
+
+    account: AccountId
+    own_epoch: int
+    contact_epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignalOrder:
+    """Send a signal to a contact: put once, given up after a minute."""
+
+    account: AccountId
+    body: bytes
+    device: DeviceId | None
+    """To this device; None: to all."""
+    but_not: DeviceId | None
+    """With `device` None: to all but this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordOrder:
+    """Note in the history what a call is, or has become."""
+
+    call: CallId
+    contact: AccountId
+    caller_device: DeviceId | None
+    """Of the contact, when it is the caller; None: we are."""
+    outcome: CallOutcome
+    duration_ms: int
+
+
+CallOrder = SignalOrder | RecordOrder
+
+
 Event = (
     MessageAdded
     | MessageChanged
@@ -332,6 +372,19 @@ Event = (
     | HomeChanged
     | StoreOvertaken
 )
+
+
+@dataclass(frozen=True, slots=True)
+class CallSignalled:
+    """An accepted contact's device has sent a signal of a call, soon enough to matter."""
+
+    account: AccountId
+    device: DeviceId
+    body: bytes
+    """As it was carried (`hark.wire.call`); not parsed yet."""
+    own_epoch: int
+    contact_epoch: int
+    """Epochs of the two accounts as we know them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,5 +402,6 @@ MessagingEffect = (
     | AcknowledgeMail
     | SendLive
     | FindStamp
+    | CallSignalled
     | Notify
 )

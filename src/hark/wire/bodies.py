@@ -13,6 +13,7 @@ from msgspec import Meta
 from hark.wire.address import MAX_HOST_BYTES, MAX_PORT
 from hark.wire.codec import Message, Parser
 from hark.wire.mailbox import U53, Bytes16, Bytes32
+from hark.wire.sound import MAX_VOICEMAIL_BYTES, OPUS_PACKET_BYTES
 
 MAX_TEXT_CHARS = 16_384
 """Longest text: 64 KiB as UTF-8 at most, so that it fits half an envelope."""
@@ -43,6 +44,11 @@ class BodyType(IntEnum):
     SYNC = 7
     TYPING = 8
     PRESENCE = 9
+    CALL = 10
+    """A signal of a call (`hark.wire.call`)."""
+    VOICEMAIL = 11
+    CALL_RECORD = 12
+    """A call in the history; never sent."""
 
 
 class HomeCard(Message):
@@ -77,6 +83,14 @@ class TextBody(Message):
     text: Text
 
 
+class VoicemailBody(Message):
+    """A spoken message: Opus packets of `OPUS_PACKET_BYTES` each, one after the other."""
+
+    order: Annotated[int, Meta(ge=1, le=2**53 - 1)]
+    """As in `TextBody`."""
+    packets: Annotated[bytes, Meta(min_length=OPUS_PACKET_BYTES, max_length=MAX_VOICEMAIL_BYTES)]
+
+
 class ReceiptKind(IntEnum):
     """What a receipt says."""
 
@@ -99,6 +113,8 @@ class ContactRequestBody(Message):
     invitation_token: Annotated[bytes, Meta(max_length=16)]
     """The token of an invitation, 16 bytes; empty for a stranger."""
     cards: Cards
+    wants_call: bool = False
+    """Whether the sender would like to call. A stranger's call is no more than this word."""
 
 
 class ContactAcceptBody(Message):
@@ -157,6 +173,7 @@ class EmptyBody(Message):
 
 
 TEXT_PARSER: Parser[TextBody] = Parser(TextBody)
+VOICEMAIL_PARSER: Parser[VoicemailBody] = Parser(VoicemailBody)
 RECEIPT_PARSER: Parser[ReceiptBody] = Parser(ReceiptBody)
 CONTACT_REQUEST_PARSER: Parser[ContactRequestBody] = Parser(ContactRequestBody)
 CONTACT_ACCEPT_PARSER: Parser[ContactAcceptBody] = Parser(ContactAcceptBody)

@@ -25,9 +25,13 @@ MessageId = NewType("MessageId", bytes)
 KeyId = NewType("KeyId", bytes)
 """8 random bytes naming one envelope key of a device."""
 
+CallId = NewType("CallId", bytes)
+"""16 random bytes, chosen by the caller; also the id of the call's entry in the history."""
+
 ACCOUNT_ID_BYTES = 32
 DEVICE_ID_BYTES = 16
 NODE_ID_BYTES = 32
 MAILBOX_ID_BYTES = 16
 MESSAGE_ID_BYTES = 16
 KEY_ID_BYTES = 8
+CALL_ID_BYTES = 16

@@ -24,6 +24,8 @@ METRICS = (
     Metric("links_shed", "counter", "New links turned away, to come back later."),
     Metric("links_slow", "counter", "Links closed because they did not read."),
     Metric("links_breached", "counter", "Links closed because of bytes that are no frame."),
+    Metric("link_bytes_received", "counter", "Bytes that came over links, inside TLS."),
+    Metric("link_bytes_sent", "counter", "Bytes given to links, inside TLS."),
     Metric("asks", "counter", "Requests taken."),
     Metric("live_short_cuts", "counter", "Live envelopes passed inside one worker."),
     Metric("workers_restarted", "counter", "Workers that died and were started again."),

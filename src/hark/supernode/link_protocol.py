@@ -12,6 +12,7 @@ from hark.errors import MalformedError
 from hark.machine import Instant
 from hark.overlay.link.server import LinkServer
 from hark.runtime.framing import FrameSplitter
+from hark.supernode.counters import Counters
 from hark.wire.link import MAX_FRAME_BYTES
 
 READ_BUFFER_BYTES = 256 * 1024
@@ -27,6 +28,7 @@ class LinkOwner(Protocol):
     """What a link needs of its worker."""
 
     read_buffer: memoryview
+    counters: Counters
 
     def link_opened(self, link: "LinkProtocol") -> LinkServer | None:
         """Take a new link, or return None when it has been turned away."""
@@ -77,6 +79,7 @@ class LinkProtocol(asyncio.BufferedProtocol):
         machine = self.machine
         if machine is None:
             return
+        self._owner.counters.add("link_bytes_received", nbytes)
         try:
             frames = self._splitter.feed(self._owner.read_buffer[:nbytes])
         except MalformedError:
@@ -112,7 +115,9 @@ class LinkProtocol(asyncio.BufferedProtocol):
         transport = self.transport
         if transport is None or transport.is_closing():
             return True
-        transport.write(join_frames(frames))
+        data = join_frames(frames)
+        self._owner.counters.add("link_bytes_sent", len(data))
+        transport.write(data)
         return transport.get_write_buffer_size() <= WRITE_MAX_BYTES
 
     def close(self) -> None:

@@ -67,10 +67,10 @@ class Worker:
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.read_buffer = memoryview(bytearray(READ_BUFFER_BYTES))
+        self.counters = counters
         self._shared = shared
         self._put_inputs = put_inputs
         self._admission = admission
-        self._counters = counters
         self._loop = loop
         self._links: dict[LinkRef, LinkProtocol] = {}
         self._next_number = index << WORKER_SHIFT
@@ -138,7 +138,7 @@ class Worker:
             self._turn_away(link, machine)
             return None
         self._links[machine.link] = link
-        self._counters.add("links_accepted")
+        self.counters.add("links_accepted")
         self._load_changed()
         return machine
 
@@ -159,7 +159,7 @@ class Worker:
                 else:
                     self._take_input(link, effect)
         if frames and not link.send(frames):
-            self._counters.add("links_slow")
+            self.counters.add("links_slow")
             self._cut(link)
         elif closing:
             link.close()
@@ -167,7 +167,7 @@ class Worker:
     def link_breached(self, link: LinkProtocol) -> None:
         """End a link whose bytes are no frames."""
         if link.machine is not None:
-            self._counters.add("links_breached")
+            self.counters.add("links_breached")
             link.machine.end(ErrorCode.MALFORMED)
             self.link_progressed(link)
 
@@ -203,7 +203,7 @@ class Worker:
         target = self._routes.target(item)
         if target is None:
             return False
-        self._counters.add("live_short_cuts")
+        self.counters.add("live_short_cuts")
         self._deliver(LiveDelivered(target, item.mailbox, item.envelope))
         self._deliver(LiveAnswered(item.link, item.request_id, passed=True))
         self._flush_soon()
@@ -227,7 +227,7 @@ class Worker:
         if self._inputs:
             inputs, self._inputs = self._inputs, []
             self._waiting_count += len(inputs)
-            self._counters.add("asks", len(inputs))
+            self.counters.add("asks", len(inputs))
             self._put_inputs(inputs)
 
     def _send_touched(self) -> None:
@@ -254,7 +254,7 @@ class Worker:
 
     def _turn_away(self, link: LinkProtocol, machine: LinkServer) -> None:
         """Say when to come back, and close. The machine knows no mailbox yet."""
-        self._counters.add("links_shed")
+        self.counters.add("links_shed")
         machine.end(ErrorCode.SHUTTING_DOWN if self._stopping else ErrorCode.OVERLOADED)
         effects = machine.take_effects()
         link.send([effect.frame for effect in effects if isinstance(effect, SendFrame)])
@@ -266,7 +266,7 @@ class Worker:
 
     def _load_changed(self) -> None:
         count = len(self._links)
-        self._counters.set("links_open", count)
+        self.counters.set("links_open", count)
         self._shared.reconnect_window_ms = self._admission.reconnect_window_ms(count)
 
     def _sweep(self) -> None:
@@ -276,7 +276,7 @@ class Worker:
         for link in list(self._links.values()):
             machine, stalled_since = link.machine, link.stalled_since
             if stalled_since is not None and now - stalled_since > MAX_STALL_S:
-                self._counters.add("links_slow")
+                self.counters.add("links_slow")
                 self._cut(link)
             elif machine is not None and now - machine.last_heard_s > MAX_SILENCE_S:
                 machine.handle_deadline(now)

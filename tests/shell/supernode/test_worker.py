@@ -47,6 +47,8 @@ def test_admin_listener_shows_totals_and_nothing_else(
             values = await asyncio.to_thread(metrics, server)
         assert values["hark_supernode_links_open"] == 1
         assert values["hark_supernode_store_inputs_total"] >= 3
+        assert values["hark_supernode_link_bytes_received_total"] > 100
+        assert values["hark_supernode_link_bytes_sent_total"] > 100
 
     run(scenario())
     health = f"http://127.0.0.1:{server.admin_port}/health"

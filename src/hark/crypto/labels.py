@@ -64,6 +64,18 @@ class Label(bytes, Enum):
     DELIVERY_TOKEN = b"hark/delivery-token/1\0"
     """Hash: a delivery token, as the home stores it."""
 
+    # Calls.
+    CALL_COMMITMENT = b"hark/call-commit/1\0"
+    """Hash: the caller's nonce, told before it is revealed."""
+    CALL_OFFER = b"hark/call-offer/1\0"
+    """Hash: an offer, as its answer names it."""
+    CALL_SETUP = b"hark/call-setup/1\0"
+    """Hash: an offer and the answer to it."""
+    CALL_TRANSCRIPT = b"hark/call-transcript/1\0"
+    """Hash: everything that two devices told each other to set up a call."""
+    MEDIA_KEY = b"hark/media-key/1\0"
+    """Derivation: the secrets of offer and answer to the base key of one sender's frames."""
+
     # Storage.
     STORE_KEY = b"hark/store-key/1\0"
     """Associated data of the wrapped store key."""

@@ -13,37 +13,34 @@ unread, and the next start begins with what is unread. A bot that is killed betw
 and that moment is given the message again, so work that must not be done twice has to
 remember `message.id`.
 
+A bot can call and be called too: `incoming_calls()` gives what rings, `call_sound()` the sound
+of a call. A bot that keeps sound must say so: `recording=True`, and the other side is told.
+
 `hark.app.cli.echo` is a whole bot. Source: spec/control.md.
 """
 
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Self, TypeVar
-from urllib.parse import urlencode
+from typing import Self
 
-import httpx
-from websockets.asyncio.client import ClientConnection, unix_connect
-from websockets.asyncio.client import connect as WebSocketConnect  # noqa: N812 (a class)
 from websockets.exceptions import WebSocketException
 
 from hark.control import routes, schema
-from hark.control.client import ANSWER_TIMEOUT_S, MAX_EVENT_BYTES, parse_answer, parse_event
-from hark.control.local_socket import connect
+from hark.control.call_changes import INCOMING, changes_of
+from hark.control.call_sound import CallSound
+from hark.control.client import parse_event
+from hark.control.node_access import NodeAccess, run_of
 from hark.errors import NodeNotRunningError
-from hark.wire.codec import Record, encode_json
-
-TakenT = TypeVar("TakenT", bound=Record)
-GivenT = TypeVar("GivenT")
 
 RECONNECT_S = 1.0
 """Pause before the next attempt while the node does not run, in seconds."""
 PAGE_COUNT = 100
 """Messages asked for at once when looking for unread ones."""
 REMEMBERED_COUNT = 10_000
-"""Ids of messages that were given out lately, so that none is given out twice by one run."""
+"""Messages and calls that were given out lately, so that none is given out twice by one run."""
 
 
 class Bot:
@@ -52,10 +49,10 @@ class Bot:
     Every method raises what the node raised (`hark.errors`), or `NodeNotRunningError`.
     """
 
-    def __init__(self, socket_path: Path, http: httpx.AsyncClient) -> None:
-        self._socket_path = socket_path
-        self._http = http
-        self._given: OrderedDict[str, None] = OrderedDict()
+    def __init__(self, node: NodeAccess) -> None:
+        self._node = node
+        self._given = _Remembered()
+        self._rung = _Remembered()
 
     @classmethod
     @asynccontextmanager
@@ -68,48 +65,43 @@ class Bot:
             NodeNotRunningError: no node listens there.
             ConfigurationError: the socket is not ours alone.
         """
-        # Checks the folder and who listens; each request makes a connection of its own.
-        connect(socket_path, timeout_s=ANSWER_TIMEOUT_S).close()
-        # A connection that is kept could be closed by the node just as it is used again.
-        limits = httpx.Limits(max_keepalive_connections=0)
-        transport = httpx.AsyncHTTPTransport(uds=str(socket_path), limits=limits)
-        async with httpx.AsyncClient(
-            transport=transport, base_url="http://hark", timeout=ANSWER_TIMEOUT_S
-        ) as http:
-            yield cls(socket_path, http)
+        async with NodeAccess.open(socket_path) as node:
+            yield cls(node)
 
     async def whoami(self) -> schema.Account:
         """Describe our own account."""
-        return await self._ask(routes.WHOAMI)
+        return await self._node.ask(routes.WHOAMI)
 
     async def contacts(self) -> list[schema.Contact]:
         """List contacts and requests, by name."""
-        return await self._ask(routes.CONTACTS)
+        return await self._node.ask(routes.CONTACTS)
 
     async def invite(self) -> schema.Invitation:
         """Make an invitation."""
-        return await self._order(routes.INVITE, schema.InviteRequest())
+        return await self._node.order(routes.INVITE, schema.InviteRequest())
 
     async def add(self, link: str, name: str) -> schema.Contact:
         """Add a contact by its link."""
-        return await self._order(routes.ADD, schema.AddRequest(link=link, name=name))
+        return await self._node.order(routes.ADD, schema.AddRequest(link=link, name=name))
 
     async def accept(self, contact: str) -> schema.Contact:
         """Accept a stranger's request."""
-        return await self._order(routes.ACCEPT, schema.ContactRequest(contact=contact))
+        return await self._node.order(routes.ACCEPT, schema.ContactRequest(contact=contact))
 
     async def send(self, contact: str, text: str) -> schema.Sent:
         """Send a text: durable at the node when this returns."""
-        return await self._order(routes.SEND, schema.SendRequest(contact=contact, text=text))
+        return await self._node.order(
+            routes.SEND, schema.SendRequest(contact=contact, text=text)
+        )
 
     async def chat(self, contact: str, *, is_open: bool) -> None:
         """Open or close a conversation: in an open one receipts go within 2 s (20 at most)."""
-        await self._order(routes.CHAT, schema.ChatRequest(contact=contact, open=is_open))
+        await self._node.order(routes.CHAT, schema.ChatRequest(contact=contact, open=is_open))
 
     async def read(self, contact: str, messages: Sequence[str] = ()) -> None:
         """Note that these messages have been seen, 1,000 at most (none named: all)."""
         taken = schema.ReadRequest(contact=contact, messages=tuple(messages))
-        await self._order(routes.READ, taken)
+        await self._node.order(routes.READ, taken)
 
     async def history(
         self, contact: str, *, limit: int = PAGE_COUNT, before: str | None = None
@@ -118,13 +110,125 @@ class Bot:
         query = {"contact": contact, "limit": str(limit)}
         if before is not None:
             query["before"] = before
-        return await self._ask(routes.HISTORY, query)
+        return await self._node.ask(routes.HISTORY, query)
+
+    async def calls(self) -> list[schema.Call]:
+        """List the calls of this moment, and those that ended within the last minute."""
+        return await self._node.ask(routes.CALLS)
+
+    async def place_call(self, contact: str, *, recording: bool = False) -> schema.Call:
+        """Call a contact on all its devices; `call_changes` tells what becomes of it.
+
+        Args:
+            contact: name or account id.
+            recording: whether sound will be kept: the other side is told.
+
+        Raises:
+            CallBusyError: there are as many calls as `limit_calls` allows.
+            ContactNotAcceptedError: the contact has not accepted us; it learns of the wish.
+        """
+        taken = schema.CallRequest(contact=contact, recording=recording)
+        return await self._node.order(routes.PLACE_CALL, taken)
+
+    async def answer_call(self, call_id: str, *, recording: bool = False) -> schema.Call:
+        """Take a call that rings here.
+
+        Raises:
+            NoSuchCallError: it does not ring any more.
+        """
+        taken = schema.AnswerRequest(call=call_id, recording=recording)
+        return await self._node.order(routes.ANSWER_CALL, taken)
+
+    async def decline_call(self, call_id: str) -> schema.Call:
+        """Do not take a call; it stops ringing everywhere."""
+        return await self._node.order(routes.DECLINE_CALL, schema.CallIdRequest(call=call_id))
+
+    async def hang_up(self, call_id: str) -> schema.Call:
+        """End a call, or give up calling."""
+        return await self._node.order(routes.HANG_UP, schema.CallIdRequest(call=call_id))
+
+    async def switch_call(
+        self,
+        call_id: str,
+        *,
+        muted: bool | None = None,
+        held: bool | None = None,
+        recording: bool | None = None,
+    ) -> schema.Call:
+        """Mute, hold, or say that sound is kept from now on; None leaves it as it is."""
+        taken = schema.CallSwitchRequest(
+            call=call_id, muted=muted, held=held, recording=recording
+        )
+        return await self._node.order(routes.SWITCH_CALL, taken)
+
+    async def limit_calls(self, count: int) -> None:
+        """Take so many calls at once, 1 to 50, until the node stops; one more is *busy*."""
+        await self._node.order(routes.CALL_LIMIT, schema.CallLimitRequest(calls=count))
+
+    async def incoming_calls(self) -> AsyncIterator[schema.Call]:
+        """Give every call that rings here, once. Never ends by itself.
+
+        Goes on over restarts of the node. A call may have stopped ringing while the bot was at
+        work with the one before: `answer_call` says so.
+        """
+        async for event in self.events():
+            if event.kind == "gap":
+                found = await self._calls_if_running()
+            elif event.call is not None:
+                found = [event.call]
+            else:
+                continue
+            for call in found:
+                if call.state == INCOMING and self._rung.add(call.id):
+                    yield call
+
+    def call_changes(self, call_id: str) -> AsyncIterator[schema.Call]:
+        """Give a call as it is now and after each change; ends after `ended`.
+
+        Raises:
+            NoSuchCallError: the node has no such call.
+            NodeNotRunningError: the node has stopped, and the call with it.
+        """
+        return changes_of(self._node, call_id)
+
+    def call_sound(self, call_id: str) -> AbstractAsyncContextManager[CallSound]:
+        """Attach to the sound of a call; leaving detaches, and the call goes on in silence.
+
+        Raises (when it is entered):
+            NoSuchCallError: there is no such call, or it is over.
+            CallError: another program has its sound.
+        """
+        return CallSound.open(self._node.socket_path, call_id)
+
+    async def leave_voicemail(self, contact: str, packets: bytes) -> schema.Sent:
+        """Send a spoken message: durable at the node when this returns.
+
+        Args:
+            contact: name or account id.
+            packets: Opus packets of 20 ms and 80 bytes, one after the other; 25 s at most.
+        """
+        taken = schema.VoicemailRequest(contact=contact, packets=packets)
+        return await self._node.order(routes.LEAVE_VOICEMAIL, taken)
+
+    async def voicemail(self, message_id: str) -> schema.Voicemail:
+        """Return a spoken message with its sound."""
+        return await self._node.ask(routes.VOICEMAIL, message_id=message_id)
+
+    async def privacy(self) -> schema.Privacy:
+        """Return what others may learn about us."""
+        return await self._node.ask(routes.PRIVACY)
+
+    async def set_privacy(self, *, hide_address: bool) -> schema.Privacy:
+        """Say whether contacts too are kept from seeing our address."""
+        taken = schema.Privacy(hide_address=hide_address)
+        return await self._node.order(routes.SET_PRIVACY, taken)
 
     async def messages(self) -> AsyncIterator[schema.Message]:
-        """Give every message of the other sides: first the unread ones, then as they come.
+        """Give every text of the other sides: first the unread ones, then as they come.
 
         Goes on over restarts of the node and never ends by itself. Messages of one contact come
         in the order of the conversation. Asking for the next one marks the last one as read.
+        Missed calls and voicemail are left unread for whoever looks at the `history`.
         """
         async for event in self.events():
             if event.kind == "gap":
@@ -134,7 +238,7 @@ class Bot:
             else:
                 continue
             for message in found:
-                if not message.outgoing and self._is_new(message):
+                if _is_for_bot(message) and self._given.add(message.id):
                     yield message
                     await self._mark_read(message)
 
@@ -147,8 +251,8 @@ class Bot:
         run, after = "", None
         while True:
             try:
-                async with self._event_stream(after, run) as stream:
-                    present = _run_of(stream)
+                async with self._node.event_stream(after, run) as stream:
+                    present = run_of(stream)
                     if after is None:
                         yield schema.Event(seq=0, kind="gap")
                     # Of another run the node itself sends a gap first.
@@ -161,16 +265,11 @@ class Bot:
                 pass
             await asyncio.sleep(RECONNECT_S)
 
-    def _event_stream(self, after: int | None, run: str) -> WebSocketConnect:
-        query = "" if after is None else "?" + urlencode({"after": after, "run": run})
-        return unix_connect(
-            sock=connect(self._socket_path, timeout_s=ANSWER_TIMEOUT_S),
-            uri=f"ws://hark{routes.EVENTS_PATH}{query}",
-            max_size=MAX_EVENT_BYTES,
-            compression=None,
-            ping_interval=None,
-            proxy=None,
-        )
+    async def _calls_if_running(self) -> list[schema.Call]:
+        # When the node has gone meanwhile, its return brings another gap.
+        with suppress(NodeNotRunningError):
+            return await self.calls()
+        return []
 
     async def _unread_if_running(self) -> list[schema.Message]:
         # When the node has gone meanwhile, its return brings another gap.
@@ -191,39 +290,29 @@ class Bot:
             found = [message for message in page if message.unread] + found
         return found
 
-    def _is_new(self, message: schema.Message) -> bool:
-        if message.id in self._given:
-            return False
-        self._given[message.id] = None
-        if len(self._given) > REMEMBERED_COUNT:
-            self._given.popitem(last=False)
-        return True
-
     async def _mark_read(self, message: schema.Message) -> None:
         # Without a node it stays unread there, and unread is given out again: seen twice at
         # worst, by a later run of this bot.
         with suppress(NodeNotRunningError):
             await self.read(message.contact, [message.id])
 
-    async def _ask(
-        self, ask: routes.Ask[GivenT], query: dict[str, str] | None = None
-    ) -> GivenT:
-        return parse_answer(ask.gives, *await self._exchange("GET", ask.path, query, None))
 
-    async def _order(self, order: routes.Order[TakenT, GivenT], taken: TakenT) -> GivenT:
-        body = encode_json(taken)
-        return parse_answer(order.gives, *await self._exchange("POST", order.path, None, body))
-
-    async def _exchange(
-        self, method: str, path: str, query: dict[str, str] | None, body: bytes | None
-    ) -> tuple[int, bytes]:
-        try:
-            response = await self._http.request(method, path, params=query, content=body)
-        except httpx.TransportError as error:
-            raise NodeNotRunningError("it stopped before it answered") from error
-        return response.status_code, response.content
+def _is_for_bot(message: schema.Message) -> bool:
+    # A bot that answers what was written would trip over a call, whose text is empty.
+    return not message.outgoing and message.kind == "text"
 
 
-def _run_of(stream: ClientConnection) -> str:
-    headers = stream.response.headers if stream.response is not None else {}
-    return headers.get(routes.RUN_HEADER, "")
+class _Remembered:
+    """Ids that were given out lately."""
+
+    def __init__(self) -> None:
+        self._ids: OrderedDict[str, None] = OrderedDict()
+
+    def add(self, given: str) -> bool:
+        """Note an id; return whether it is new."""
+        if given in self._ids:
+            return False
+        self._ids[given] = None
+        if len(self._ids) > REMEMBERED_COUNT:
+            self._ids.popitem(last=False)
+        return True

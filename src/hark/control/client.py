@@ -151,6 +151,73 @@ class Client:
         """The person is writing."""
         self._order(routes.TYPING, schema.ContactRequest(contact=contact))
 
+    def calls(self) -> list[schema.Call]:
+        """List the calls of this moment, and those that ended within the last minute."""
+        return self._ask(routes.CALLS)
+
+    def place_call(self, contact: str, *, recording: bool = False) -> schema.Call:
+        """Call a contact on all its devices.
+
+        Raises:
+            CallBusyError: there are as many calls as may be.
+            ContactNotAcceptedError: the contact has not accepted us; it learns of the wish.
+        """
+        taken = schema.CallRequest(contact=contact, recording=recording)
+        return self._order(routes.PLACE_CALL, taken)
+
+    def answer_call(self, call_id: str, *, recording: bool = False) -> schema.Call:
+        """Take a call that rings here."""
+        taken = schema.AnswerRequest(call=call_id, recording=recording)
+        return self._order(routes.ANSWER_CALL, taken)
+
+    def decline_call(self, call_id: str) -> schema.Call:
+        """Do not take a call; it stops ringing everywhere."""
+        return self._order(routes.DECLINE_CALL, schema.CallIdRequest(call=call_id))
+
+    def hang_up(self, call_id: str) -> schema.Call:
+        """End a call, or give up calling."""
+        return self._order(routes.HANG_UP, schema.CallIdRequest(call=call_id))
+
+    def switch_call(
+        self,
+        call_id: str,
+        *,
+        muted: bool | None = None,
+        held: bool | None = None,
+        recording: bool | None = None,
+    ) -> schema.Call:
+        """Mute, hold, or say that we record; None leaves it as it is."""
+        taken = schema.CallSwitchRequest(
+            call=call_id, muted=muted, held=held, recording=recording
+        )
+        return self._order(routes.SWITCH_CALL, taken)
+
+    def limit_calls(self, count: int) -> None:
+        """Take so many calls at once, 1 to 50, until the node stops; one more is *busy*."""
+        self._order(routes.CALL_LIMIT, schema.CallLimitRequest(calls=count))
+
+    def leave_voicemail(self, contact: str, packets: bytes) -> schema.Sent:
+        """Send a spoken message: durable on this device when this returns.
+
+        Args:
+            contact: name or account id.
+            packets: Opus packets of 20 ms and 80 bytes, one after the other; 25 s at most.
+        """
+        taken = schema.VoicemailRequest(contact=contact, packets=packets)
+        return self._order(routes.LEAVE_VOICEMAIL, taken)
+
+    def voicemail(self, message_id: str) -> schema.Voicemail:
+        """Return a spoken message with its sound."""
+        return self._ask(routes.VOICEMAIL, message_id=message_id)
+
+    def privacy(self) -> schema.Privacy:
+        """Return what others may learn about us."""
+        return self._ask(routes.PRIVACY)
+
+    def set_privacy(self, *, hide_address: bool) -> schema.Privacy:
+        """Say whether contacts too are kept from seeing our address."""
+        return self._order(routes.SET_PRIVACY, schema.Privacy(hide_address=hide_address))
+
     def diagnose(self) -> schema.Diagnosis:
         """Check store, homes, keys, clock and quarantine."""
         return self._ask(routes.DIAGNOSE)

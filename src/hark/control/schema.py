@@ -204,7 +204,9 @@ class VoicemailRequest(Record):
     """Leave a spoken message."""
 
     contact: Annotated[str, Meta(min_length=1, max_length=200)]
-    packets: Annotated[bytes, Meta(min_length=OPUS_PACKET_BYTES, max_length=MAX_VOICEMAIL_BYTES)]
+    packets: Annotated[
+        bytes, Meta(min_length=OPUS_PACKET_BYTES, max_length=MAX_VOICEMAIL_BYTES)
+    ]
     """Opus packets of 20 ms and 80 bytes, one after the other (base64)."""
 
 

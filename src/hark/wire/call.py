@@ -8,7 +8,7 @@ Source: spec/calls.md#signals.
 """
 
 from enum import IntEnum
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Annotated
 
 from hark.errors import MalformedError
@@ -30,7 +30,8 @@ MAX_CONNECTION = 65_535
 
 U16 = Annotated[int, Meta(ge=1, le=MAX_CONNECTION)]
 U32 = Annotated[int, Meta(ge=0, le=2**32 - 1)]
-IceText = r"^[A-Za-z0-9+/]+$"
+IceText = r"^[A-Za-z0-9+/]+\Z"
+"""RFC 8839's `ice-char`s. (`$` would let a line end through.)"""
 
 
 class CandidateKind(IntEnum):
@@ -270,26 +271,45 @@ def parse_signal(body: bytes) -> CallSignal:
     """Parse the body of a message of type `CALL`.
 
     Raises:
-        MalformedError: too long, not one canonical signal, or an address that is none.
+        MalformedError: too long, not one canonical signal, an address that is none, two
+            streams of one number, or a nonce of another length.
     """
     if len(body) > MAX_SIGNAL_BYTES:
         raise MalformedError("a signal that is too long")
     signal = _PARSER.parse_canonical(body)
-    if isinstance(
-        signal, CallOffer | CallAnswer | CallCandidates | CallRedial | CallRedialAnswer
-    ):
-        for candidate in signal.candidates:
-            _check_address(candidate.address)
+    match signal:
+        case CallOffer() | CallAnswer():
+            _check_streams(signal.streams)
+            _check_candidates(signal.candidates)
+        case CallCandidates() | CallRedial() | CallRedialAnswer():
+            _check_candidates(signal.candidates)
+        case CallConfirm(nonce=nonce) if len(nonce) not in (0, 32):
+            raise MalformedError("a nonce of another length")
+        case _:
+            pass
     return signal
+
+
+def _check_streams(streams: Streams) -> None:
+    if len({one.stream for one in streams}) != len(streams):
+        raise MalformedError("two streams that would share a key id")
+
+
+def _check_candidates(candidates: Candidates) -> None:
+    for candidate in candidates:
+        _check_address(candidate.address)
 
 
 def _check_address(text: str) -> None:
     try:
-        canonical = str(ip_address(text))
+        address = ip_address(text)
     except ValueError as error:
         raise MalformedError("a candidate whose address is none") from error
-    if canonical != text or "%" in text:
+    if str(address) != text or "%" in text:
         raise MalformedError("a candidate whose address is not canonical")
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        # It has two texts, and interpreters do not agree which one is canonical.
+        raise MalformedError("a candidate whose address is IPv4 in the clothes of IPv6")
 
 
 class CallOutcome(IntEnum):

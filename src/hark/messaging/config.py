@@ -87,5 +87,12 @@ class MessagingConfig:
     receiving chain."""
     card_repeat_ms: int = HOUR_MS
     """A contact that still uses an old token is told the new one at most so often."""
+    ring_ms: int = MINUTE_MS
+    """A signal of a call that a home has held for longer does not ring any more."""
+    signal_life_ms: int = MINUTE_MS
+    """A signal that no home has taken for so long is given up."""
+    call_request_ms: int = HOUR_MS
+    """A contact that has not accepted us is told at most so often that we would like to
+    call."""
     due_batch: int = 200
     """Rows looked at in one transaction when their time has come."""

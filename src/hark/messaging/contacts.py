@@ -161,6 +161,19 @@ def add(work: Work, invitation: Invitation, name: str) -> AccountId:
     return account
 
 
+def ask_for_call(work: Work, row: ContactRow) -> None:
+    """Ask somebody who has not accepted us once more, and say that we would like to call.
+
+    At most once an hour; and only the device that was given the link can ask.
+    """
+    account = AccountId(row.account)
+    last = work.volatile.call_requests.get(account)
+    too_soon = last is not None and (work.now - last) * 1000 < work.config.call_request_ms
+    if row.invitation and not too_soon:
+        work.volatile.call_requests[account] = work.now
+        _request(work, Invitation.parse(row.invitation), wants_call=True)
+
+
 def accept(work: Work, account: AccountId) -> None:
     """Accept a stranger, or take somebody back who was blocked."""
     row = find(work, account)
@@ -245,7 +258,7 @@ def set_status(
     work: Work, row: ContactRow, status: ContactStatus, change: ContactChange
 ) -> ContactRow:
     """Store a contact's new status and say so."""
-    row = row._replace(status=status.value, changed_unix_ms=work.now_unix_ms)
+    row = row._replace(status=status.value, changed_unix_ms=work.now_unix_ms, wants_call=0)
     work.t.put(CONTACTS, row)
     work.notify(ContactChanged(AccountId(row.account), change))
     return row
@@ -287,13 +300,14 @@ def replace_tokens(work: Work) -> None:
     cards.card_changed(work)
 
 
-def _request(work: Work, invitation: Invitation) -> None:
+def _request(work: Work, invitation: Invitation, *, wants_call: bool = False) -> None:
     """Send our request, as soon as the keys of the invited device have come."""
     account = invitation.account_id
     for row in outbox.rows_to(work, account):
         if row.body_type == BodyType.CONTACT_REQUEST:
             outbox.forget(work, row)
-    body = ContactRequestBody(work.own.row.name, invitation.token or b"", cards.all_cards(work))
+    token, known = invitation.token or b"", cards.all_cards(work)
+    body = ContactRequestBody(work.own.row.name, token, known, wants_call)
     key = RowKey(outgoing.new_message_id(work), account, UNKNOWN_DEVICE)
     route = outbox.ROUTE_PASS if invitation.token else outbox.ROUTE_STAMP
     work.volatile.claim_backoff.pop((account, UNKNOWN_DEVICE), None)
@@ -314,6 +328,7 @@ def _new_row(work: Work, account: AccountId, name: str, status: ContactStatus) -
         invitation="",
         created_unix_ms=work.now_unix_ms,
         changed_unix_ms=work.now_unix_ms,
+        wants_call=0,
     )
 
 

@@ -29,6 +29,7 @@ _FINAL_RANK = {
     MessageState.DELIVERED: 3,
     MessageState.READ: 4,
     MessageState.RECEIVED: 5,
+    MessageState.NOTED: 6,
 }
 """A state only ever gives way to a higher one: late news do not undo what is known."""
 
@@ -98,6 +99,18 @@ def advance(
         MessageChanged(AccountId(row.contact), MessageId(row.message_id), state, held_by, cause)
     )
     return state is not before
+
+
+def change_record(work: Work, row: MessageRow, body: bytes, *, unread: int) -> None:
+    """Let a message that is kept here alone say something else."""
+    work.t.put(MESSAGES, row._replace(body=body, unread=unread))
+    before = conversation(work.t, AccountId(row.contact))
+    if unread != row.unread:
+        left = max(0, before.unread + unread - row.unread)
+        work.t.put(CONVERSATIONS, before._replace(unread=left))
+    state, cause = MessageState(row.state), Cause(row.cause)
+    contact, message_id = AccountId(row.contact), MessageId(row.message_id)
+    work.notify(MessageChanged(contact, message_id, state, row.held_by, cause))
 
 
 def own_message(

@@ -203,6 +203,8 @@ class MessageState(StrEnum):
     """Not delivered within 30 days."""
     RECEIVED = "received"
     """A message from the other side."""
+    NOTED = "noted"
+    """A call: it stands in the history of this device and is never sent."""
 
 
 class Cause(StrEnum):
@@ -285,6 +287,8 @@ class ContactChange(StrEnum):
     NEW_EPOCH = "new_epoch"
     FROZEN = "frozen"
     RENAMED = "renamed"
+    WANTS_CALL = "wants_call"
+    """A stranger who has asked before would like to call."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ CHAIN_INTERVAL_MS = 60 * 60 * 1000
 _CONFIRMED = frozenset(
     {
         BodyType.TEXT,
+        BodyType.VOICEMAIL,
         BodyType.CONTACT_ACCEPT,
         BodyType.CARD,
         BodyType.CHAIN,
@@ -38,15 +39,20 @@ _CONFIRMED = frozenset(
 )
 """Bodies that are answered by a delivery receipt, as unknown ones are."""
 _UNCONFIRMED = frozenset(BodyType) - _CONFIRMED
+_TAKEN_ONCE = {BodyType.CONTACT_REQUEST, BodyType.CALL}
+"""Bodies that say something else when they are said twice, though nobody confirms them."""
 
 
-def receive(work: Work, envelope: bytes, *, by_requests: bool, live: bool = False) -> None:
+def receive(
+    work: Work, envelope: bytes, *, by_requests: bool, late: bool = False, live: bool = False
+) -> None:
     """Take one envelope, whatever it is.
 
     Args:
         work: the transaction.
         envelope: as it came.
         by_requests: whether it came through a requests mailbox.
+        late: whether the home has held it for longer than a call rings.
         live: whether it was passed on without ever being stored.
     """
     try:
@@ -54,7 +60,7 @@ def receive(work: Work, envelope: bytes, *, by_requests: bool, live: bool = Fals
         if isinstance(found, SeenRow):
             _repeat(work, found)
             return
-        take(work, found, by_requests=by_requests, live=live)
+        take(work, found, by_requests=by_requests, late=late, live=live)
     except UnopenedError as failure:
         if not live:
             quarantine.keep(work, envelope, failure)
@@ -70,14 +76,15 @@ def retry(work: Work, account: AccountId) -> None:
         try:
             found = opening.open_received(work, row.envelope)
             if not isinstance(found, SeenRow):
-                take(work, found, by_requests=False, live=False)
+                # How long it has lain at its home and here is not known any more.
+                take(work, found, by_requests=False, late=True, live=False)
         except UnopenedError as failure:
             quarantine.failed_again(work, row, failure.cause)
         else:
             quarantine.release(work, row)
 
 
-def take(work: Work, opened: Opened, *, by_requests: bool, live: bool) -> None:
+def take(work: Work, opened: Opened, *, by_requests: bool, late: bool, live: bool) -> None:
     """Store what an opened envelope proves and do what its body says.
 
     Raises:
@@ -88,7 +95,7 @@ def take(work: Work, opened: Opened, *, by_requests: bool, live: bool) -> None:
     intake.check_allowed(work, account, device, payload.body_type)
     alive = opening.accept(work, opened)
     work.volatile.live_unanswered.pop((account, device), None)
-    arrival = Arrival(account, device, payload, by_requests=by_requests, live=live)
+    arrival = Arrival(account, device, payload, by_requests=by_requests, late=late, live=live)
     if _is_first(work, arrival):
         try:
             intake.take_body(work, arrival)
@@ -109,7 +116,7 @@ def _is_first(work: Work, arrival: Arrival) -> bool:
     row = ReceivedRow(
         arrival.account, arrival.device, arrival.payload.message_id, work.now_unix_ms
     )
-    if arrival.payload.body_type in _UNCONFIRMED - {BodyType.CONTACT_REQUEST}:
+    if arrival.payload.body_type in _UNCONFIRMED - _TAKEN_ONCE:
         # Saying these twice changes nothing, so they need no memory.
         return True
     return work.t.insert(RECEIVED, row)

@@ -8,9 +8,19 @@ have written. Source: spec/messaging.md#bodies.
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from hark.errors import PeerError
+from hark.errors import MalformedError, PeerError
 from hark.identity.chain import IdentityChain
-from hark.messaging import cards, contacts, names, outbox, outgoing, peers, receipts, trust
+from hark.messaging import (
+    calls,
+    cards,
+    contacts,
+    names,
+    outbox,
+    outgoing,
+    peers,
+    receipts,
+    trust,
+)
 from hark.messaging.conversations import (
     add_message,
     advance,
@@ -50,6 +60,7 @@ from hark.wire.bodies import (
     RECEIPT_PARSER,
     SYNC_PARSER,
     TEXT_PARSER,
+    VOICEMAIL_PARSER,
     BodyType,
     DeviceCard,
     ReceiptKind,
@@ -60,6 +71,7 @@ from hark.wire.bodies import (
 from hark.wire.codec import encode
 from hark.wire.envelope import Payload
 from hark.wire.ids import AccountId, DeviceId, MessageId
+from hark.wire.sound import OPUS_PACKET_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +83,8 @@ class Arrival:
     payload: Payload
     by_requests: bool
     """It came through our requests mailbox."""
+    late: bool
+    """It has lain somewhere for longer than a call rings."""
     live: bool
     """It was passed on and never stored."""
 
@@ -151,6 +165,23 @@ def _show(work: Work, arrival: Arrival, order: int, body: bytes) -> None:
     add_message(work, row)
 
 
+def _take_voicemail(work: Work, arrival: Arrival, contact: ContactRow) -> None:
+    body = VOICEMAIL_PARSER.parse(arrival.payload.body)
+    if len(body.packets) % OPUS_PACKET_BYTES:
+        raise MalformedError("a voicemail that is cut off within a packet")
+    _show(work, arrival, body.order, body.packets)
+
+
+def _take_call(work: Work, arrival: Arrival, contact: ContactRow) -> None:
+    # Signals come as mail only: what is passed on live is under no promise of a home.
+    if not arrival.live:
+        calls.take_signal(work, contact, arrival.device, arrival.payload, late=arrival.late)
+
+
+def _refuse(work: Work, arrival: Arrival, contact: ContactRow) -> None:
+    raise MalformedError("a body that is kept in a history and never sent")
+
+
 def _take_receipt(work: Work, arrival: Arrival, contact: ContactRow) -> None:
     body = RECEIPT_PARSER.parse(arrival.payload.body)
     receipts.take(work, arrival.account, arrival.device, body)
@@ -211,6 +242,9 @@ _TAKERS: dict[int, Callable[[Work, Arrival, ContactRow], None]] = {
     BodyType.SYNC: _take_nothing,
     BodyType.TYPING: _take_typing,
     BodyType.PRESENCE: _take_presence,
+    BodyType.CALL: _take_call,
+    BodyType.VOICEMAIL: _take_voicemail,
+    BodyType.CALL_RECORD: _refuse,
 }
 
 
@@ -243,8 +277,12 @@ def _take_request(work: Work, arrival: Arrival, contact: ContactRow | None) -> N
         if is_new:
             work.notify(ContactChanged(account, ContactChange.ADDED))
         contacts.become_accepted(work, contact)
-    elif is_new:
+        return
+    work.t.put(CONTACTS, contact._replace(wants_call=int(body.wants_call)))
+    if is_new:
         work.notify(ContactChanged(account, ContactChange.REQUESTED))
+    elif body.wants_call:
+        work.notify(ContactChanged(account, ContactChange.WANTS_CALL))
 
 
 def _named(work: Work, contact: ContactRow, name: str) -> ContactRow:
@@ -421,6 +459,8 @@ def read_all(work: Work, contact: AccountId, only: Collection[MessageId] | None 
     for row in rows:
         mark_read(work, contact, MessageId(row.message_id))
         message_id, device = MessageId(row.message_id), DeviceId(row.author_device)
+        if row.body_type == BodyType.CALL_RECORD:
+            continue
         receipts.owe(work, contact, message_id, ReceiptKind.READ, device)
     for start in range(0, len(rows), MAX_RECEIPT_IDS):
         ids = [row.message_id for row in rows[start : start + MAX_RECEIPT_IDS]]

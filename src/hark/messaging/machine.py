@@ -12,12 +12,20 @@ A store that a home has seen a newer copy of is never used again (`StoreStaleErr
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 
-from hark.errors import DiskFullError, MessageTooLongError, StoreStaleError, UsageError
+from hark.errors import (
+    ContactNotAcceptedError,
+    DiskFullError,
+    MessageTooLongError,
+    StoreStaleError,
+    UsageError,
+)
 from hark.identity.devices import Device
 from hark.identity.invitation import Invitation
 from hark.machine import Instant, RandomBytes, UnixMs
 from hark.messaging import (
     answers,
+    call_records,
+    calls,
     contacts,
     devices,
     healing,
@@ -36,6 +44,8 @@ from hark.messaging.config import MessagingConfig
 from hark.messaging.events import (
     AnswerReceived,
     AskLost,
+    CallOrder,
+    CallPeer,
     HomeDown,
     HomeUp,
     LiveReceived,
@@ -61,6 +71,7 @@ from hark.wire.address import Address
 from hark.wire.bodies import MAX_TEXT_CHARS
 from hark.wire.error_codes import ErrorCode
 from hark.wire.ids import AccountId, MessageId
+from hark.wire.sound import MAX_VOICEMAIL_BYTES, MAX_VOICEMAIL_S, OPUS_PACKET_BYTES
 
 DEFAULT_CONFIG = MessagingConfig()
 
@@ -103,6 +114,7 @@ class Messaging:
                 raise StoreStaleError
             generation = row.generation + 1
             work.save_own(row._replace(generation=generation, started_unix_ms=work.now_unix_ms))
+            call_records.settle(work)
             homes.start(work)
             upkeep.run(work)
 
@@ -160,6 +172,55 @@ class Messaging:
         with self._command(now) as work:
             contacts.check_sending(contacts.find(work, contact))
             return [outgoing.send_text(work, contact, text) for text in texts]
+
+    def send_voicemail(self, contact: AccountId, packets: bytes, now: Instant) -> MessageId:
+        """Leave a spoken message; it is safe here when this returns.
+
+        Args:
+            contact: for whom.
+            packets: Opus packets of `OPUS_PACKET_BYTES` each, one after the other.
+            now: the moment.
+
+        Raises:
+            UnknownContactError, ContactBlockedError, ContactFrozenError,
+            ContactUnverifiedError: it may not be sent.
+            MessageTooLongError: longer than 25 seconds.
+            UsageError: there is nothing in it, or a packet is cut off.
+        """
+        _check_voicemail(packets)
+        with self._command(now) as work:
+            contacts.check_sending(contacts.find(work, contact))
+            return outgoing.send_voicemail(work, contact, packets)
+
+    def call_peer(self, contact: AccountId, now: Instant) -> CallPeer:
+        """Return a contact that may be called now, and by which keys we know each other.
+
+        Raises:
+            ContactNotAcceptedError: it has not accepted us; our request has gone again (at
+                most once an hour) and says that we would like to call.
+            UnknownContactError, ContactBlockedError, ContactFrozenError,
+            ContactUnverifiedError: it may not be called.
+            UsageError: it is our own account, or a stranger's request that has no answer yet.
+        """
+        with self._command(now) as work:
+            peer = calls.peer_of(work, contact)
+        # Raised after the commit: the request must not be undone.
+        if peer is None:
+            raise ContactNotAcceptedError
+        return peer
+
+    def carry_calls(self, orders: Iterable[CallOrder], now: Instant) -> None:
+        """Send signals of calls and note in the history what they are, in one transaction.
+
+        What may not be sent now, and what is for nobody we know, is passed over.
+        """
+        with self._command(now) as work:
+            calls.carry(work, orders)
+
+    def set_hide_address(self, flag: bool, now: Instant) -> None:
+        """Set whether contacts too are kept from seeing our address in a call."""
+        with self._command(now) as work:
+            work.save_own(work.own.row._replace(hide_address=int(flag)))
 
     def invite(self, now: Instant, name_hint: str = "") -> Invitation:
         """Make an invitation for one person, valid for seven days.
@@ -320,6 +381,16 @@ class Messaging:
         with self._reading() as work:
             return queries.message(work, message_id)
 
+    def voicemail(self, message_id: MessageId) -> bytes | None:
+        """Return the packets of a voicemail; None when there is none of this id."""
+        with self._reading() as work:
+            return queries.voicemail(work, message_id)
+
+    def hide_address(self) -> bool:
+        """Return whether contacts too are kept from seeing our address in a call."""
+        with self._reading() as work:
+            return bool(work.own.row.hide_address)
+
     def safety_number(self, contact: AccountId) -> str:
         """Return the 60 digits to compare with a contact; empty before its keys are known.
 
@@ -389,10 +460,11 @@ class Messaging:
 
     def _handle_item(self, work: Work, item: MessagingInput) -> None:
         match item:
-            case MailReceived(home, mailbox, _, _, envelope):
+            case MailReceived(home, mailbox, _, held_ms, envelope):
                 work.volatile.last_mail = work.now
                 by_requests = homes.is_requests_mailbox(work, home, mailbox)
-                inbox.receive(work, envelope, by_requests=by_requests)
+                late = held_ms > self._config.ring_ms
+                inbox.receive(work, envelope, by_requests=by_requests, late=late)
             case LiveReceived(envelope):
                 inbox.receive(work, envelope, by_requests=False, live=True)
             case AnswerReceived(ask_id, answer):
@@ -477,6 +549,13 @@ def load_own(store: DeviceStore) -> OwnDevice:
     """
     with store.transaction() as transaction:
         return OwnDevice.load(transaction)
+
+
+def _check_voicemail(packets: bytes) -> None:
+    if not packets or len(packets) % OPUS_PACKET_BYTES:
+        raise UsageError("a voicemail is made of whole packets")
+    if len(packets) > MAX_VOICEMAIL_BYTES:
+        raise MessageTooLongError(f"a voicemail has at most {MAX_VOICEMAIL_S} seconds")
 
 
 def _check_text(text: str) -> None:

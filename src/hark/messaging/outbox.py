@@ -65,8 +65,8 @@ _FULL_RETRY_MS = 10 * 60 * 1000
 _REFUSED_RETRY_MS = 60 * 60 * 1000
 _FETCH_FAILURES = frozenset({Cause.NO_HOME, Cause.REFUSED, Cause.KEYS_INVALID})
 """Why keys could not be had: stays told until they come."""
-_ONCE = frozenset({BodyType.RECEIPT})
-"""Bodies that are put once: nobody confirms a receipt."""
+_ONCE = frozenset({BodyType.RECEIPT, BodyType.CALL})
+"""Bodies that are put once: nobody confirms a receipt, or a signal of a call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def enqueue(
         body_type=body_type,
         body=body,
         sent_unix_ms=sent_unix_ms or work.calendar_unix_ms,
-        expires_unix_ms=work.now_unix_ms + work.config.outbox_life_ms,
+        expires_unix_ms=work.now_unix_ms + _life_ms(work, body_type),
         due_unix_ms=work.now_unix_ms,
         envelope=b"",
         key_counter=0,
@@ -139,6 +139,9 @@ def advance(work: Work, row: OutboxRow) -> None:
         _expire(work, row)
         return
     stop = _stopping_cause(work, row)
+    if stop is not Cause.NONE and row.body_type == BodyType.CALL:
+        forget(work, row)
+        return
     if stop is not Cause.NONE:
         wait(work, row, stop, NEVER_UNIX_MS)
         return
@@ -152,6 +155,9 @@ def advance(work: Work, row: OutboxRow) -> None:
 
 def wait(work: Work, row: OutboxRow, cause: Cause, due_unix_ms: int) -> None:
     """Store a row with what it waits for, and tell the person if it is a message."""
+    if row.body_type == BodyType.CALL:
+        # It is looked at when its short life is over, whatever it waits for.
+        due_unix_ms = min(due_unix_ms, row.expires_unix_ms)
     work.t.put(OUTBOX, row._replace(cause=cause.value, due_unix_ms=due_unix_ms))
     if row.conversation and not row.held and row.cause != cause:
         _note_state(work, row, MessageState.WAITING, cause)
@@ -343,6 +349,12 @@ def stamp_found(
 
 
 # Inside.
+
+
+def _life_ms(work: Work, body_type: BodyType) -> int:
+    """Return for how long a message is tried."""
+    is_signal = body_type is BodyType.CALL
+    return work.config.signal_life_ms if is_signal else work.config.outbox_life_ms
 
 
 def _next_serial(work: Work) -> int:

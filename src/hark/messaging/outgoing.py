@@ -8,7 +8,7 @@ from hark.messaging.conversations import add_message, conversation, order_of, po
 from hark.messaging.events import Cause, MessageState
 from hark.messaging.tables import MESSAGES_BY_POSITION, OUTBOX, MessageRow
 from hark.messaging.work import Work
-from hark.wire.bodies import BodyType, SyncText, TextBody
+from hark.wire.bodies import BodyType, SyncText, TextBody, VoicemailBody
 from hark.wire.codec import encode
 from hark.wire.ids import MESSAGE_ID_BYTES, AccountId, DeviceId, MessageId
 
@@ -26,18 +26,32 @@ def send_text(work: Work, contact: AccountId, text: str) -> MessageId:
 
     Whether it may be sent now is asked per device by the outbox; until then it waits here.
     """
-    own = work.own
-    message_id = new_message_id(work)
-    body = TextBody(conversation(work.t, contact).highest_order + 1, text)
+    row = _write(work, contact, BodyType.TEXT, text.encode())
+    copy_to_own(work, row)
+    return MessageId(row.message_id)
+
+
+def send_voicemail(work: Work, contact: AccountId, packets: bytes) -> MessageId:
+    """Leave a spoken message, as `send_text` does a written one.
+
+    Our own other devices get no copy of it: to them it would be as large as to the contact.
+    """
+    return MessageId(_write(work, contact, BodyType.VOICEMAIL, packets).message_id)
+
+
+def _write(work: Work, contact: AccountId, body_type: BodyType, body: bytes) -> MessageRow:
+    """Add a message to its conversation and send it on its way."""
+    own, message_id = work.own, new_message_id(work)
+    order = conversation(work.t, contact).highest_order + 1
     stop = trust.sending_stopped(work, contact)
     row = MessageRow(
         author=own.account,
         author_device=own.device_id,
         message_id=message_id,
         contact=contact,
-        position=position_of(body.order, own.account, own.device_id, message_id),
-        body_type=BodyType.TEXT,
-        body=text.encode(),
+        position=position_of(order, own.account, own.device_id, message_id),
+        body_type=body_type,
+        body=body,
         sent_unix_ms=work.calendar_unix_ms,
         state=MessageState.WAITING.value,
         held_by=0,
@@ -47,8 +61,7 @@ def send_text(work: Work, contact: AccountId, text: str) -> MessageId:
     add_message(work, row)
     if stop is Cause.NONE:
         _spread(work, row, is_new=True)
-    copy_to_own(work, row)
-    return message_id
+    return row
 
 
 def catch_up(work: Work, contact: AccountId) -> None:
@@ -105,7 +118,7 @@ def _undelivered(work: Work, contact: AccountId) -> Iterator[MessageRow]:
 def _spread(work: Work, row: MessageRow, *, is_new: bool = False) -> None:
     """Put a message into the outbox for each device that it has not been put there for."""
     contact, message_id = AccountId(row.contact), MessageId(row.message_id)
-    body = encode(TextBody(order_of(row), row.body.decode()))
+    body = _body_of(row)
     for peer in peers.devices_of(work, contact):
         if not peer.card:
             continue
@@ -114,11 +127,17 @@ def _spread(work: Work, row: MessageRow, *, is_new: bool = False) -> None:
         outbox.enqueue(
             work,
             RowKey(message_id, contact, DeviceId(peer.device)),
-            BodyType.TEXT,
+            BodyType(row.body_type),
             body,
             conversation=contact,
             sent_unix_ms=row.sent_unix_ms,
         )
+
+
+def _body_of(row: MessageRow) -> bytes:
+    if row.body_type == BodyType.VOICEMAIL:
+        return encode(VoicemailBody(order_of(row), row.body))
+    return encode(TextBody(order_of(row), row.body.decode()))
 
 
 def copy_to_own(work: Work, row: MessageRow) -> None:

@@ -202,6 +202,7 @@ def _provision(
                 stale=0,
                 card_counter=0,
                 started_unix_ms=0,
+                hide_address=0,
             ),
         )
         transaction.put(OLM_ACCOUNT, OlmAccountRow(ONLY_ROW, new.pickle, b"", 0, 0))

@@ -3,6 +3,7 @@
 from hark.errors import UnknownContactError
 from hark.identity.safety_number import safety_number as number_of
 from hark.messaging import (
+    call_records,
     contacts,
     envelope_keys,
     homes,
@@ -29,13 +30,16 @@ from hark.messaging.views import (
     NEWER_HARK_TEXT,
     ContactView,
     Diagnostics,
+    MessageKind,
     MessageView,
     OwnAccount,
     OwnHome,
 )
 from hark.messaging.work import Work
 from hark.wire.bodies import BodyType
+from hark.wire.call import CallOutcome, CallRecordBody
 from hark.wire.ids import AccountId, MessageId, NodeId
+from hark.wire.sound import FRAME_MS, OPUS_PACKET_BYTES
 
 
 def whoami(work: Work) -> OwnAccount:
@@ -88,6 +92,13 @@ def message(work: Work, message_id: MessageId) -> MessageView | None:
     rows = work.t.select(MESSAGES_BY_ID, message_id)
     rows.sort(key=lambda row: row.author != work.own.account)
     return _message_view(work, rows[0]) if rows else None
+
+
+def voicemail(work: Work, message_id: MessageId) -> bytes | None:
+    """Return the packets of a voicemail; None when there is none of this id."""
+    rows = work.t.select(MESSAGES_BY_ID, message_id)
+    found = [row.body for row in rows if row.body_type == BodyType.VOICEMAIL]
+    return found[0] if found else None
 
 
 def safety_number(work: Work, contact: AccountId) -> str:
@@ -149,16 +160,42 @@ def _contact_view(work: Work, row: ContactRow) -> ContactView:
         len(peers.devices_of(work, account)),
         moving.unread,
         moving.last_unix_ms,
+        bool(row.wants_call),
     )
 
 
+_KINDS: dict[int, MessageKind] = {
+    BodyType.TEXT: MessageKind.TEXT,
+    BodyType.CALL_RECORD: MessageKind.CALL,
+    BodyType.VOICEMAIL: MessageKind.VOICEMAIL,
+}
+
+
+def _text_of(row: MessageRow) -> str:
+    match row.body_type:
+        case BodyType.TEXT:
+            return row.body.decode()
+        case BodyType.CALL_RECORD | BodyType.VOICEMAIL:
+            return ""
+        case _:
+            return NEWER_HARK_TEXT
+
+
+def _duration_ms(row: MessageRow, record: CallRecordBody | None) -> int:
+    if row.body_type == BodyType.VOICEMAIL:
+        return len(row.body) // OPUS_PACKET_BYTES * FRAME_MS
+    return 0 if record is None else record.duration_ms
+
+
 def _message_view(work: Work, row: MessageRow) -> MessageView:
-    readable = row.body_type == BodyType.TEXT
+    kind = _KINDS.get(row.body_type, MessageKind.UNKNOWN)
+    record = call_records.record_of(row) if kind is MessageKind.CALL else None
     return MessageView(
         MessageId(row.message_id),
         AccountId(row.contact),
         row.author == work.own.account,
-        row.body.decode() if readable else NEWER_HARK_TEXT,
+        kind,
+        _text_of(row),
         row.sent_unix_ms,
         order_of(row),
         row.position,
@@ -166,5 +203,6 @@ def _message_view(work: Work, row: MessageRow) -> MessageView:
         row.held_by,
         Cause(row.cause),
         bool(row.unread),
-        readable,
+        None if record is None else CallOutcome(record.outcome),
+        _duration_ms(row, record),
     )

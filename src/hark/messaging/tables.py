@@ -30,6 +30,8 @@ class OwnRow(NamedTuple):
     """1: a home has seen a newer copy of this store."""
     card_counter: int
     started_unix_ms: int
+    hide_address: int
+    """1: contacts too are kept from seeing our address in a call."""
 
 
 class OlmAccountRow(NamedTuple):
@@ -106,6 +108,8 @@ class ContactRow(NamedTuple):
     """The link that we were given, until the contact is accepted on both sides."""
     created_unix_ms: int
     changed_unix_ms: int
+    wants_call: int
+    """1: a stranger who would like to call."""
 
 
 class ChainRow(NamedTuple):
@@ -170,12 +174,21 @@ class MessageRow(NamedTuple):
     """Place in the conversation: order 8 ‖ author 32 ‖ author device 16 ‖ message id 16."""
     body_type: int
     body: bytes
-    """UTF-8 for a text, the raw body of a type that is not known yet."""
+    """UTF-8 for a text, packets for a voicemail, a `CallRecordBody` for a call, the raw body
+    of a type that is not known yet."""
     sent_unix_ms: int
     state: str
     held_by: int
     cause: str
     unread: int
+
+
+class OpenCallRow(NamedTuple):
+    """A call of the history that is not over: a message of type `CALL_RECORD`."""
+
+    call: bytes
+    caller: bytes
+    caller_device: bytes
 
 
 class OutboxRow(NamedTuple):
@@ -288,6 +301,7 @@ CONVERSATIONS = Table("conversations", ConversationRow._fields, 1, ConversationR
 PEER_DEVICES = Table("peer_devices", PeerDeviceRow._fields, 2, PeerDeviceRow._make)
 SESSIONS = Table("sessions", SessionRow._fields, 3, SessionRow._make)
 MESSAGES = Table("messages", MessageRow._fields, 3, MessageRow._make)
+OPEN_CALLS = Table("open_calls", OpenCallRow._fields, 3, OpenCallRow._make)
 OUTBOX = Table("outbox", OutboxRow._fields, 3, OutboxRow._make)
 CUSTODY = Table("custody", CustodyRow._fields, 4, CustodyRow._make)
 RECEIPTS = Table("receipts", ReceiptRow._fields, 4, ReceiptRow._make)
@@ -306,6 +320,7 @@ MESSAGES_BY_ID = Index("messages_by_id", MESSAGES, ("message_id",))
 MESSAGES_BY_POSITION = Index(
     "messages_by_position", MESSAGES, ("contact", "position"), unique=True
 )
+OPEN_CALLS_BY_ID = Index("open_calls_by_id", OPEN_CALLS, ("call",))
 OUTBOX_BY_DUE = Index("outbox_by_due", OUTBOX, ("due_unix_ms",))
 OUTBOX_BY_DEVICE = Index("outbox_by_device", OUTBOX, ("account", "device"))
 CUSTODY_BY_MESSAGE = Index("custody_by_message", CUSTODY, ("message_id", "account", "device"))

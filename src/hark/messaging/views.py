@@ -1,9 +1,11 @@
 """What a person is shown: frozen values, made by one reading transaction."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from hark.messaging.events import Cause, ContactStatus, MessageState, Trust
 from hark.wire.address import Address
+from hark.wire.call import CallOutcome
 from hark.wire.ids import AccountId, DeviceId, MessageId
 
 NEWER_HARK_TEXT = "(a newer hark is needed to read this)"
@@ -49,6 +51,18 @@ class ContactView:
     unread: int
     last_unix_ms: int
     """When the newest message was written; 0 for none."""
+    wants_call: bool
+    """For a stranger: whether this person would like to call."""
+
+
+class MessageKind(StrEnum):
+    """What a message is."""
+
+    TEXT = "text"
+    CALL = "call"
+    VOICEMAIL = "voicemail"
+    UNKNOWN = "unknown"
+    """Of a newer hark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +72,9 @@ class MessageView:
     message_id: MessageId
     contact: AccountId
     outgoing: bool
+    kind: MessageKind
     text: str
+    """Empty for a call and for a voicemail."""
     sent_unix_ms: int
     order: int
     position: bytes
@@ -67,8 +83,10 @@ class MessageView:
     held_by: int
     cause: Cause
     unread: bool
-    readable: bool
-    """False for a kind of message that this version does not know."""
+    outcome: CallOutcome | None
+    """What has become of a call; None for what is no call."""
+    duration_ms: int
+    """Of a call, from answer to end; of a voicemail; 0 otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

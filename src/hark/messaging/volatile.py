@@ -78,6 +78,8 @@ class Volatile:
     open_chats: OrderedDict[AccountId, OpenChat] = field(default_factory=OrderedDict)
     live_unanswered: Counter[tuple[AccountId, DeviceId]] = field(default_factory=Counter)
     cards_sent: dict[AccountId, Instant] = field(default_factory=dict)
+    call_requests: dict[AccountId, Instant] = field(default_factory=dict)
+    """When somebody who has not accepted us was last told that we would like to call."""
     chains_sent: dict[AccountId, Instant] = field(default_factory=dict)
     maintenance_at: Instant | None = None
     internal_errors: Counter[str] = field(default_factory=Counter)

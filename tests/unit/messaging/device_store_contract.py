@@ -45,6 +45,7 @@ def contact(number: int, status: str = "accepted", created_unix_ms: int = 0) -> 
         invitation="",
         created_unix_ms=created_unix_ms,
         changed_unix_ms=0,
+        wants_call=0,
     )
 
 

@@ -17,6 +17,7 @@ from hark.messaging.events import (
     AnswerReceived,
     AskHome,
     AskLost,
+    CallSignalled,
     Event,
     FindStamp,
     HomeDown,
@@ -182,6 +183,7 @@ class Person:
         self.name = name
         self.store = store
         self.events: list[Event] = []
+        self.signals: list[CallSignalled] = []
         self.online = True
         self.attached: set[MailboxId] = set()
         self.kept: dict[NodeId, Address] = {}
@@ -255,6 +257,8 @@ class World:
         self.people: list[Person] = []
         self.fault: Fault = lambda _person, _ask: ""
         self.hold_mail: Callable[[Person, bytes], bool] = lambda _person, _envelope: False
+        self.held_ms = 0
+        """For how long the homes say to have held what they deliver."""
         self.acknowledged: list[int] = []
         self.inputs: dict[int, list[MessagingInput]] = {}
 
@@ -326,15 +330,21 @@ class World:
                 for sequence, envelope in sorted(box.envelopes.items()):
                     if not self.hold_mail(person, envelope):
                         node = home.address.node_id
-                        mail.append(MailReceived(node, box.mailbox, sequence, 0, envelope))
+                        mail.append(
+                            MailReceived(node, box.mailbox, sequence, self.held_ms, envelope)
+                        )
         if mail:
             person.machine.handle_batch(mail, self.now)
         return bool(mail)
 
-    def _perform(self, person: Person, effect: object) -> list[MessagingInput]:
+    def _perform(  # noqa: PLR0912
+        self, person: Person, effect: object
+    ) -> list[MessagingInput]:
         match effect:
             case Notify(event):
                 person.events.append(event)
+            case CallSignalled():
+                person.signals.append(effect)
             case KeepHome(address):
                 person.kept[address.node_id] = address
                 if person.online:

@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from hark.crypto.aead import AeadKey
 from hark.crypto.merkle import check_leaf_hash
+from hark.crypto.sframe import FrameKey, Suite, derive_key, encode_header, parse_header
 from hark.crypto.signing import verify_ed25519, verify_mldsa
 from hark.crypto.xwing import EnvelopeSecret
 from hark.errors import ForgedError
@@ -220,6 +221,41 @@ def test_hpke_with_ml_kem_768_opens_the_published_ciphertexts(vectors_dir: Path)
         )
         assert opened == unhex(first["pt"])
     assert vectors
+
+
+def sframe_vectors(vectors_dir: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(
+        (vectors_dir / "sframe" / "test-vectors.json").read_text("utf-8")
+    )
+    return document
+
+
+def test_sframe_headers_are_written_and_read_as_published(vectors_dir: Path) -> None:
+    judged = sframe_vectors(vectors_dir)["header"]
+    for case in judged:
+        encoded = encode_header(case["kid"], case["ctr"])
+        assert encoded.hex() == case["encoded"]
+        assert parse_header(encoded + b"more") == (case["kid"], case["ctr"], len(encoded))
+    assert len(judged) == 289
+
+
+def test_sframe_keys_and_frames_of_the_gcm_suites_are_those_published(
+    vectors_dir: Path,
+) -> None:
+    published = sframe_vectors(vectors_dir)["sframe"]
+    judged = [case for case in published if case["cipher_suite"] in list(Suite)]
+    for case in judged:
+        base, suite = unhex(case["base_key"]), Suite(case["cipher_suite"])
+        key, salt = derive_key(base, case["kid"], suite)
+        assert (key.hex(), salt.hex()) == (case["sframe_key"], case["sframe_salt"])
+        frame_key = FrameKey(base, case["kid"], suite)
+        plain, metadata = unhex(case["pt"]), unhex(case["metadata"])
+        sealed = frame_key.seal(case["ctr"], plain, metadata)
+        assert sealed.hex() == case["ct"]
+        assert frame_key.open(parse_header(sealed), sealed, metadata) == plain
+        with pytest.raises(ForgedError):
+            frame_key.open(parse_header(sealed), sealed, b"")
+    assert len(judged) == 2
 
 
 def test_merkle_inclusion_verdicts_equal_the_published_ones(vectors_dir: Path) -> None:

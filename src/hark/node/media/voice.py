@@ -1,0 +1,131 @@
+"""One voice each way: frames become packets here, and packets become frames again.
+
+Sealing and sending are not done here; `hark.node.media.engine` puts this at its two ends.
+"""
+
+from array import array
+from dataclasses import dataclass
+
+from hark.calls.jitter import Conceal, JitterBuffer, Merge, Play, Recover, Starve, Take
+from hark.errors import MalformedError
+from hark.machine import Instant
+from hark.node.media.opus import OpusDecoder, OpusEncoder
+from hark.wire.sound import FRAME_SAMPLES, SILENCE
+
+
+class VoiceEncoder:
+    """Makes packets of what is said.
+
+    Raises:
+        MissingPartError: the codec is not there.
+    """
+
+    def __init__(self) -> None:
+        self._encoder = OpusEncoder()
+
+    def encode(self, frame: bytes) -> bytes:
+        """Return the packet of the next 20 ms; every packet has one and the same size."""
+        return self._encoder.encode(frame)
+
+    def expect_loss(self, share: float) -> None:
+        """Prepare for this share of the packets (0..1) to be lost on the way."""
+        self._encoder.expect_loss(share)
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceCounters:
+    """What has been played since the start, in frames of 20 ms, and what came to nothing."""
+
+    played: int
+    """From packets that came."""
+    recovered: int
+    """From the copy in the packet after the lost one."""
+    concealed: int
+    """Made up: neither the packet nor a copy of it was there."""
+    refused: int
+    """Packets that the codec could not read; concealed too."""
+    late: int
+    """Packets that came after their turn."""
+    skipped: int
+    """Packets thrown away because much newer ones came."""
+
+
+class VoicePlayer:
+    """Makes a steady voice of packets that come as they may.
+
+    Nothing that a peer sends makes it raise: what cannot be decoded is concealed and counted.
+
+    Raises:
+        MissingPartError: the codec is not there.
+    """
+
+    def __init__(self) -> None:
+        self._decoder = OpusDecoder()
+        self._buffer = JitterBuffer()
+        self._played = 0
+        self._refused = 0
+
+    @property
+    def counters(self) -> VoiceCounters:
+        """What has happened so far."""
+        buffer = self._buffer.counters
+        return VoiceCounters(
+            played=self._played,
+            recovered=buffer.recovered,
+            concealed=buffer.concealed,
+            refused=self._refused,
+            late=buffer.late,
+            skipped=buffer.skipped,
+        )
+
+    @property
+    def depth(self) -> int:
+        """How many frames lie in the buffer."""
+        return self._buffer.depth
+
+    def put(self, counter: int, packet: bytes, now: Instant) -> None:
+        """Take a packet; `counter` is the SFrame counter that it was sealed with."""
+        self._buffer.put(counter, packet, now)
+
+    def play(self, now: Instant) -> bytes:
+        """Return the frame for the next 20 ms. To be called every 20 ms."""
+        return self._frame_of(self._buffer.take(now))
+
+    def _frame_of(self, taken: Take) -> bytes:
+        match taken:
+            case Play(packet):
+                return self._decode(packet)
+            case Merge(first, second):
+                return fade_over(self._decode(first), self._decode(second))
+            case Recover(next_packet):
+                return self._recover(next_packet)
+            case Conceal():
+                return self._decoder.conceal()
+            case Starve():
+                return SILENCE
+
+    def _decode(self, packet: bytes) -> bytes:
+        try:
+            frame = self._decoder.decode(packet)
+        except MalformedError:
+            self._refused += 1
+            return self._decoder.conceal()
+        self._played += 1
+        return frame
+
+    def _recover(self, next_packet: bytes) -> bytes:
+        try:
+            return self._decoder.recover(next_packet)
+        except MalformedError:
+            # It is counted when its own turn comes.
+            return self._decoder.conceal()
+
+
+def fade_over(first: bytes, second: bytes) -> bytes:
+    """Return one frame that begins as the first and ends as the second."""
+    begins, ends = array("h", first), array("h", second)
+    faded = (
+        (begins[at] * (FRAME_SAMPLES - at) + ends[at] * at) // FRAME_SAMPLES
+        for at in range(FRAME_SAMPLES)
+    )
+    return array("h", faded).tobytes()

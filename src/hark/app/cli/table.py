@@ -33,6 +33,6 @@ COMMANDS = {
     "history": Entry("history", "Show a conversation."),
     "restore": Entry("restore", "Restore an account from its 24 words."),
     "doctor": Entry("doctor", "Check that all is well."),
-    "echo": Entry("echo", "Answer every message with the same text (an example of a bot)."),
+    "echo": Entry("echo", "Answer messages with the same text, calls with a sound test (a bot)."),
     "supernode": Entry("supernode", "Run or inspect a supernode."),
 }

@@ -1,0 +1,153 @@
+"""The 20 ms beat of a connection that stands: one frame out, one frame in.
+
+The beat is counted from its beginning, so it does not drift. After a stall of the program a
+few missed frames are sent at once; what is older is left out. Silence is counted in beats, so
+neither a stall nor a sleeping computer is taken for a silent peer.
+Source: spec/calls.md#voice.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from hark.calls.media import (
+    FirstSound,
+    MediaBack,
+    MediaFact,
+    MediaKeys,
+    MediaQuality,
+    MediaSilent,
+)
+from hark.errors import PeerError
+from hark.machine import Instant
+from hark.node.media.rtp import Reports
+from hark.node.media.sound import CallSound
+from hark.node.media.voice import VoiceEncoder, VoicePlayer
+from hark.node.media.voice_stream import VoiceReceiver, VoiceSender
+from hark.wire.ids import CallId
+from hark.wire.sound import FRAME_MS, FRAMES_PER_S
+
+BEAT_S = FRAME_MS / 1000
+MAX_BURST = 5
+"""Missed frames that are sent at once after a stall."""
+SILENT_BEATS = FRAMES_PER_S
+"""A second without a frame means that the path is broken: frames never pause."""
+REPORT_BEATS = FRAMES_PER_S
+QUALITY_BEATS = 2 * FRAMES_PER_S
+
+Send = Callable[[bytes], Awaitable[None]]
+
+
+class VoiceLoop:
+    """Speaks and listens over one connection.
+
+    Args:
+        call: that it belongs to.
+        connection: number of the connection.
+        keys: of the frames.
+        sound: where frames come from and go to.
+        tell: given the facts of this connection.
+        clock: monotonic.
+    """
+
+    def __init__(
+        self,
+        call: CallId,
+        connection: int,
+        *,
+        keys: MediaKeys,
+        sound: CallSound,
+        tell: Callable[[MediaFact], None],
+        clock: Callable[[], Instant],
+    ) -> None:
+        self._call = call
+        self._connection = connection
+        self._sound = sound
+        self._tell = tell
+        self._clock = clock
+        self._player = VoicePlayer()
+        self._sender = VoiceSender(keys, VoiceEncoder())
+        self._receiver = VoiceReceiver(keys, self._player)
+        self._reports = Reports(self._sender.ssrc, self._receiver.reception)
+        self._beats = 0
+        self._quiet_beats = 0
+        self._silent = False
+        self._heard = False
+
+    def on_rtp(self, packet: bytes) -> None:
+        """Take a packet of the other end."""
+        if self._receiver.take(packet, self._clock()):
+            self._quiet_beats = 0
+            if self._silent:
+                self._silent = False
+                self._tell(MediaBack(self._call, self._connection))
+
+    def on_rtcp(self, data: bytes) -> None:
+        """Take reports of the other end."""
+        try:
+            self._reports.read(data, self._clock())
+        except PeerError:
+            self._receiver.refused += 1
+            return
+        if self._reports.lately_lost >= 0:
+            self._sender.expect_loss(self._reports.lately_lost)
+
+    async def run(self, send: Send) -> None:
+        """Speak and listen until the connection is closed."""
+        due: float = self._clock()
+        try:
+            while True:
+                await self._beat(send)
+                due += BEAT_S
+                late = self._clock() - due
+                if late > MAX_BURST * BEAT_S:
+                    missed = int(late / BEAT_S)
+                    self._sender.skip(missed)
+                    due += missed * BEAT_S
+                    late = 0.0
+                await asyncio.sleep(max(0.0, -late))
+        except ConnectionError:
+            # Whoever watches the connection learns the reason.
+            return
+
+    async def _beat(self, send: Send) -> None:
+        await send(self._sender.packet(self._sound.take(self._connection)))
+        self._play()
+        self._beats += 1
+        self._quiet_beats += 1
+        if self._quiet_beats > SILENT_BEATS and not self._silent:
+            self._silent = True
+            self._tell(MediaSilent(self._call, self._connection))
+        if self._beats % REPORT_BEATS == 0:
+            await send(self._report())
+        if self._beats % QUALITY_BEATS == 0:
+            self._tell(self._quality())
+
+    def _play(self) -> None:
+        self._sound.give(self._connection, self._player.play(self._clock()))
+        if not self._heard and self._player.counters.played:
+            self._heard = True
+            self._tell(FirstSound(self._call, self._connection))
+
+    def _report(self) -> bytes:
+        now = self._clock()
+        sent = self._reports.sent(
+            packets=self._sender.packets,
+            octets=self._sender.octets,
+            timestamp=self._sender.timestamp,
+            now=now,
+        )
+        return self._reports.write(self._receiver.ssrc, sent, now)
+
+    def _quality(self) -> MediaQuality:
+        counters = self._player.counters
+        return MediaQuality(
+            call=self._call,
+            connection=self._connection,
+            round_trip_ms=self._reports.round_trip_ms,
+            loss_sent=self._reports.lately_lost,
+            loss_received=self._receiver.reception.lately_lost,
+            jitter_ms=self._receiver.reception.jitter_ms,
+            frames_played=counters.played,
+            frames_concealed=counters.concealed + counters.recovered,
+            frames_refused=self._receiver.refused + counters.refused,
+        )

@@ -1,5 +1,5 @@
-"""Human speech to try a call with: a named file, recordings of this machine, or of its packages;
-and where there are none, a signal that only resembles speech, and is called that.
+"""Human speech to try a call with: a named file, recordings of this machine, or of its
+packages; and where there are none, a signal that only resembles speech, and is called that.
 
 The recordings are those by which ALSA tests loudspeakers (package `alsa-utils`): eight short
 sentences of people. Loads the media library (PyAV).

@@ -34,16 +34,16 @@ MAX_CONCEALED = 10
 FIRST_SLACK_S = 0.010
 """The first packet has to lie here this long: packets that come a little later than the first
 should not be late at once."""
-SHRINK_SLACK_S = FRAME_S + 0.005
+SHRINK_SLACK_S = FRAME_S + FIRST_SLACK_S
 """The buffer shrinks by a frame when all had this slack beyond what is needed …"""
 SHRINK_SAMPLES = 500
-"""… for this many packets (ten seconds)."""
-SHRINK_FAST_SLACK_S = 3 * FRAME_S
-"""When there is far too much of it, …"""
-SHRINK_FAST_SAMPLES = 150
-"""… this many packets are enough (three seconds)."""
+"""… for this many packets (ten seconds): what delays packets often comes back every few."""
 SHRINK_EVERY = 10
 """Takes between two such steps: each is faintly audible."""
+GROW_SAMPLES = 150
+"""Whether successors come in time is seen by this many packets (three seconds)."""
+LATE_ON_ANY_PATH = 150
+"""One packet in so many may be late without a reason to wait for it."""
 
 HOLE_WEIGHT = 1 / 250
 """How much one packet counts in the share of holes: it looks back over some five seconds."""
@@ -253,22 +253,20 @@ class JitterBuffer:
         """Return whether the next chance to play everything a frame later is to be taken."""
         if self.depth >= MAX_DEPTH:
             return False
-        floor = self._slack.floor(SHRINK_FAST_SAMPLES)
+        floor = self._slack.floor(GROW_SAMPLES)
         short = floor is not None and floor < FRAME_S
         return self._came_late or (self._lossy and short)
 
     def _is_too_deep(self) -> bool:
         """Return whether every packet could have come a frame later, for a while now."""
         needed = FRAME_S if self._lossy else 0.0
-        return self._slack.was_at_least(
-            needed + SHRINK_SLACK_S, SHRINK_SAMPLES
-        ) or self._slack.was_at_least(needed + SHRINK_FAST_SLACK_S, SHRINK_FAST_SAMPLES)
+        return self._slack.was_at_least(needed + SHRINK_SLACK_S)
 
 
 class SlackHistory:
     """How long before their turns the last packets came, in seconds; less than 0 when after.
 
-    Now and then a packet is late on any path: the worst of every 150 are left out of account.
+    On any path a packet is late now and then: those few are left out of account.
     """
 
     def __init__(self) -> None:
@@ -294,9 +292,9 @@ class SlackHistory:
         if not self._slacks:
             return None
         last = sorted(islice(reversed(self._slacks), count))
-        return last[len(last) // SHRINK_FAST_SAMPLES] + self._shift
+        return last[len(last) // LATE_ON_ANY_PATH] + self._shift
 
-    def was_at_least(self, slack_s: float, count: int) -> bool:
-        """Return whether all of the last `count` were so good, and there were that many."""
-        floor = self.floor(count)
-        return len(self._slacks) >= count and floor is not None and floor >= slack_s
+    def was_at_least(self, slack_s: float) -> bool:
+        """Return whether all that it looks back to, ten seconds of them, were so good."""
+        floor = self.floor(SHRINK_SAMPLES)
+        return len(self._slacks) == SHRINK_SAMPLES and floor is not None and floor >= slack_s

@@ -12,6 +12,13 @@ from hark.machine import Instant
 from hark.node.media.opus import OpusDecoder, OpusEncoder
 from hark.wire.sound import FRAME_SAMPLES, SILENCE
 
+FIRST_EXPECTED_LOSS = 0.05
+"""Until the first reports; a call is at its most fragile when it begins."""
+CALMED_BY = 0.9
+"""What is left of the expectation after a report of no loss: over 20 s of calm until none."""
+NO_LOSS = 0.005
+"""A share below this is not worth a copy."""
+
 
 class VoiceEncoder:
     """Makes packets of what is said.
@@ -22,14 +29,21 @@ class VoiceEncoder:
 
     def __init__(self) -> None:
         self._encoder = OpusEncoder()
+        self._expected_loss = FIRST_EXPECTED_LOSS
+        self._encoder.expect_loss(self._expected_loss)
 
     def encode(self, frame: bytes) -> bytes:
         """Return the packet of the next 20 ms; every packet has one and the same size."""
         return self._encoder.encode(frame)
 
     def expect_loss(self, share: float) -> None:
-        """Prepare for this share of the packets (0..1) to be lost on the way."""
-        self._encoder.expect_loss(share)
+        """Take in what the other end says: the share of packets (0..1) lost since it last did.
+
+        Reports come about once a second. More loss is believed at once, less of it slowly.
+        """
+        expected = max(share, self._expected_loss * CALMED_BY)
+        self._expected_loss = expected if expected >= NO_LOSS else 0.0
+        self._encoder.expect_loss(self._expected_loss)
 
 
 @dataclass(frozen=True, slots=True)

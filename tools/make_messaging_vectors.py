@@ -6,7 +6,7 @@ envelopes hold randomness of the libraries: `envelopes.json` is frozen, its case
 ever, and it is written only where it is absent.
 
 A case has a `name`, a `result` (`accepted` or `refused`), `flags` that say why it is refused,
-and its bytes in `hex`.
+and its bytes in `hex`. Where we would write the same otherwise, that is in `rewritten`.
 """
 
 import json
@@ -30,6 +30,7 @@ from hark.wire.bodies import BodyType, DeviceCard, HomeCard
 from hark.wire.codec import Message, encode
 from hark.wire.envelope import InnerMessage, Payload
 from hark.wire.ids import AccountId, DeviceId, KeyId, MessageId
+from hark.wire.sound import OPUS_PACKET_BYTES
 
 FOLDER = Path(__file__).parents[1] / "spec" / "vectors" / "messaging"
 Case = dict[str, Any]
@@ -49,6 +50,8 @@ HOME = HomeCard(
 )
 CARD = DeviceCard(ANNA_DEVICE, 7, [HOME])
 TEXT = bodies.TextBody(1, "hello")
+VOICE = bytes(range(OPUS_PACKET_BYTES)) * 2
+REQUEST_BODY = bodies.ContactRequestBody("Anna", b"k" * 16, [CARD])
 BODIES: list[tuple[BodyType, str, Message]] = [
     (BodyType.TEXT, "text", TEXT),
     (BodyType.TEXT, "text with the highest order", bodies.TextBody(2**53 - 1, "ü\U0001f44b")),
@@ -62,7 +65,12 @@ BODIES: list[tuple[BodyType, str, Message]] = [
     (
         BodyType.CONTACT_REQUEST,
         "request with a token",
-        bodies.ContactRequestBody("Anna", b"k" * 16, [CARD]),
+        REQUEST_BODY,
+    ),
+    (
+        BodyType.CONTACT_REQUEST,
+        "request of a stranger who would like to call",
+        bodies.ContactRequestBody("Anna", b"", [CARD], wants_call=True),
     ),
     (BodyType.CONTACT_ACCEPT, "acceptance", bodies.ContactAcceptBody("Boris", [CARD])),
     (BodyType.CARD, "card", bodies.CardBody([CARD, DeviceCard(BORIS_DEVICE, 0, [])])),
@@ -80,6 +88,7 @@ BODIES: list[tuple[BodyType, str, Message]] = [
     (BodyType.SYNC, "read on another device", bodies.SyncRead(BORIS, [MESSAGE])),
     (BodyType.TYPING, "typing", bodies.EmptyBody()),
     (BodyType.PRESENCE, "presence", bodies.EmptyBody()),
+    (BodyType.VOICEMAIL, "voicemail of two packets", bodies.VoicemailBody(3, VOICE)),
 ]
 
 
@@ -142,7 +151,13 @@ def body_cases() -> list[Case]:
         accepted(name, encode(body), type=int(body_type), fields=fields_of(body))
         for body_type, name, body in BODIES
     ]
-    text = encode(TEXT)
+    # Written before calls existed: an array of three, whose last field was the cards.
+    request = encode(REQUEST_BODY)
+    older = b"\x93" + request[1:-1]
+    kind, fields = int(BodyType.CONTACT_REQUEST), fields_of(REQUEST_BODY)
+    name = "request without the word about calls"
+    cases.append(accepted(name, older, type=kind, fields=fields, rewritten=request.hex()))
+    text, voicemail = encode(TEXT), encode(bodies.VoicemailBody(3, VOICE))
     wrong: list[tuple[BodyType, str, bytes, str]] = [
         (BodyType.TEXT, "nothing", b"", "cut off"),
         (BodyType.TEXT, "text cut off", text[:-1], "cut off"),
@@ -165,6 +180,22 @@ def body_cases() -> list[Case]:
         ),
         (BodyType.SYNC, "kind 4", b"\x92\x04\xc0", "kind"),
         (BodyType.TYPING, "typing with a field", b"\x91\x01", "fields"),
+        (BodyType.CONTACT_REQUEST, "a word that is no word", request[:-1] + b"\x01", "type"),
+        (
+            BodyType.CONTACT_REQUEST,
+            "a word too many",
+            b"\x95" + request[1:] + b"\xc2",
+            "fields",
+        ),
+        (BodyType.VOICEMAIL, "voicemail cut off", voicemail[:-1], "cut off"),
+        (BodyType.VOICEMAIL, "no packet", encode(bodies.VoicemailBody(3, b"")), "length"),
+        (
+            BodyType.VOICEMAIL,
+            "voicemail of order 0",
+            encode(bodies.VoicemailBody(0, VOICE)),
+            "range",
+        ),
+        (BodyType.VOICEMAIL, "a packet cut off", b"\x92\x03\xc4\x51" + bytes(81), "length"),
     ]
     cases += [refused(name, data, why, type=int(kind)) for kind, name, data, why in wrong]
     return cases

@@ -214,8 +214,9 @@ def states_page() -> str:
 
 
 def own_states() -> list[MessageState]:
-    """Return the states of a message of ours; those of others have only one."""
-    return [state for state in _FINAL_RANK if state is not MessageState.RECEIVED]
+    """Return the states of a message of ours; those of others, and calls, have only one."""
+    only = (MessageState.RECEIVED, MessageState.NOTED)
+    return [state for state in _FINAL_RANK if state not in only]
 
 
 def message_steps() -> list[tuple[MessageState, MessageState]]:

@@ -1,4 +1,4 @@
-"""Write `device_store_1.db`: a device store as version 1 of the schema leaves it.
+"""Write `device_store_N.db`: a device store as version N, the newest, of the schema leaves it.
 
 Run once for each version of the schema, as `python -m tests.data.make_device_store`, and never
 again: the file stands for the stores that people have. The key is in the test that reads it.
@@ -10,7 +10,9 @@ from hark.messaging import tables
 from hark.messaging.store import Table
 from hark.node.storage.database import schema_versions
 from hark.node.storage.sqlcipher import SqlcipherDeviceStore
+from hark.wire.sound import OPUS_PACKET_BYTES
 from hark_lab.sim.device_store import DictDeviceStore
+from tests.unit.messaging.call_signals import signal
 from tests.unit.messaging.post_office import World
 
 KEY = bytes(range(32))
@@ -26,6 +28,9 @@ def main() -> None:
     anna.machine.send_text(boris.account, "hello", world.now)
     world.run()
     boris.machine.send_text(anna.account, "hello yourself", world.now)
+    world.pass_time(61)
+    boris.machine.send_voicemail(anna.account, bytes(2 * OPUS_PACKET_BYTES), world.now)
+    boris.machine.carry_calls([signal(anna.account)], world.now)
     world.pass_time(61)
     store = SqlcipherDeviceStore(path, KEY)
     copy(anna.store, store)

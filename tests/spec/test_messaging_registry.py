@@ -8,7 +8,7 @@ import pytest
 from hark.crypto.labels import Label
 from hark.messaging import conversations
 from hark.messaging.config import MessagingConfig
-from hark.wire import bodies, envelope
+from hark.wire import bodies, envelope, sound
 from tests.vectors import REPOSITORY
 
 REGISTRY = tomllib.loads((REPOSITORY / "spec" / "registry.toml").read_text("utf-8"))
@@ -37,6 +37,10 @@ LIMITS = {
     "received_ms": CONFIG.received_ms,
     "quarantine_ms": CONFIG.quarantine_ms,
     "order_jump": conversations.MAX_ORDER_JUMP,
+    "voicemail_bytes": sound.MAX_VOICEMAIL_BYTES,
+    "ring_ms": CONFIG.ring_ms,
+    "signal_life_ms": CONFIG.signal_life_ms,
+    "call_request_ms": CONFIG.call_request_ms,
 }
 
 

@@ -71,7 +71,6 @@ from hark.wire.bodies import (
 from hark.wire.codec import encode
 from hark.wire.envelope import Payload
 from hark.wire.ids import AccountId, DeviceId, MessageId
-from hark.wire.sound import OPUS_PACKET_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,15 +166,13 @@ def _show(work: Work, arrival: Arrival, order: int, body: bytes) -> None:
 
 def _take_voicemail(work: Work, arrival: Arrival, contact: ContactRow) -> None:
     body = VOICEMAIL_PARSER.parse(arrival.payload.body)
-    if len(body.packets) % OPUS_PACKET_BYTES:
-        raise MalformedError("a voicemail that is cut off within a packet")
     _show(work, arrival, body.order, body.packets)
 
 
 def _take_call(work: Work, arrival: Arrival, contact: ContactRow) -> None:
-    # Signals come as mail only: what is passed on live is under no promise of a home.
-    if not arrival.live:
-        calls.take_signal(work, contact, arrival.device, arrival.payload, late=arrival.late)
+    # Signals come as mail: of what is passed on live no home says how old it is.
+    late = arrival.late or arrival.live
+    calls.take_signal(work, contact, arrival.device, arrival.payload, late=late)
 
 
 def _refuse(work: Work, arrival: Arrival, contact: ContactRow) -> None:

@@ -35,11 +35,11 @@ from hark.messaging.tables import (
 )
 from hark.messaging.volatile import Backoff
 from hark.messaging.work import Work
-from hark.wire.bodies import BodyType
+from hark.wire.bodies import BodyType, EmptyBody
 from hark.wire.codec import encode
-from hark.wire.envelope import InnerMessage, Payload
+from hark.wire.envelope import LARGE_REQUEST_INNER_BYTES, InnerMessage, Payload
 from hark.wire.error_codes import ErrorCode
-from hark.wire.ids import AccountId, DeviceId, MailboxId, MessageId, NodeId
+from hark.wire.ids import MESSAGE_ID_BYTES, AccountId, DeviceId, MailboxId, MessageId, NodeId
 from hark.wire.mailbox import (
     Admission,
     Challenge,
@@ -65,8 +65,10 @@ _FULL_RETRY_MS = 10 * 60 * 1000
 _REFUSED_RETRY_MS = 60 * 60 * 1000
 _FETCH_FAILURES = frozenset({Cause.NO_HOME, Cause.REFUSED, Cause.KEYS_INVALID})
 """Why keys could not be had: stays told until they come."""
-_ONCE = frozenset({BodyType.RECEIPT, BodyType.CALL})
-"""Bodies that are put once: nobody confirms a receipt, or a signal of a call."""
+_ONCE = frozenset({BodyType.RECEIPT, BodyType.CALL, BodyType.PRESENCE})
+"""Bodies that are put once: nobody confirms a receipt, a signal of a call, or a knock."""
+_MAX_KNOCK_BYTES = LARGE_REQUEST_INNER_BYTES - 1024
+"""Longest body that fits a requests mailbox, with all that goes around it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,6 +320,13 @@ def _knock(work: Work, row: OutboxRow) -> None:
     others = rows_to(work, AccountId(row.account), DeviceId(row.device))
     if any(other.route == ROUTE_STAMP for other in others):
         wait(work, row, Cause.TOKEN_STALE, work.now_unix_ms + _FULL_RETRY_MS)
+        return
+    if len(row.body) > _MAX_KNOCK_BYTES:
+        # It would not be taken there; a word that says nothing knocks in its place.
+        wait(work, row, Cause.TOKEN_STALE, work.now_unix_ms + _FULL_RETRY_MS)
+        knock = MessageId(work.random_bytes(MESSAGE_ID_BYTES))
+        key = RowKey(knock, AccountId(row.account), DeviceId(row.device))
+        enqueue(work, key, BodyType.PRESENCE, encode(EmptyBody()), route=ROUTE_STAMP)
         return
     row = row._replace(route=ROUTE_STAMP, envelope=b"", held=0, cause=Cause.TOKEN_STALE.value)
     advance(work, row)

@@ -83,12 +83,21 @@ class TextBody(Message):
     text: Text
 
 
+VoicePackets = Annotated[
+    bytes, Meta(min_length=OPUS_PACKET_BYTES, max_length=MAX_VOICEMAIL_BYTES)
+]
+
+
 class VoicemailBody(Message):
     """A spoken message: Opus packets of `OPUS_PACKET_BYTES` each, one after the other."""
 
     order: Annotated[int, Meta(ge=1, le=2**53 - 1)]
     """As in `TextBody`."""
-    packets: Annotated[bytes, Meta(min_length=OPUS_PACKET_BYTES, max_length=MAX_VOICEMAIL_BYTES)]
+    packets: VoicePackets
+
+    def __post_init__(self) -> None:
+        if len(self.packets) % OPUS_PACKET_BYTES:
+            raise ValueError("a voicemail that is cut off within a packet")
 
 
 class ReceiptKind(IntEnum):

@@ -17,6 +17,7 @@ from hark.messaging.store import DeviceStore, Index, Table
 from hark.messaging.tables import CHAINS, CONTACTS, ChainRow
 from hark.node.storage.database import schema_versions
 from hark.node.storage.sqlcipher import SqlcipherDeviceStore
+from hark.wire.bodies import BodyType
 from tests.unit.messaging.device_store_contract import (
     STEPS,
     DeviceStoreContract,
@@ -27,8 +28,13 @@ from tests.unit.messaging.device_store_contract import (
 
 KEY = bytes(range(32))
 DATA = Path(__file__).parents[2] / "data"
-SAVED = DATA / "device_store_1.db"
-"""Written by `python -m tests.data.make_device_store`: version 1, one account, one contact."""
+SAVED = {
+    1: ["hello", "hello yourself"],
+    2: ["hello", "hello yourself", "(voicemail)", "(call)"],
+}
+"""The one conversation in each `device_store_N.db`, which
+`python -m tests.data.make_device_store` wrote when N was the newest version."""
+SHOWN = {BodyType.VOICEMAIL: "(voicemail)", BodyType.CALL_RECORD: "(call)"}
 TABLES = [value for value in vars(tables).values() if isinstance(value, Table)]
 INDEXES = [value for value in vars(tables).values() if isinstance(value, Index)]
 
@@ -190,8 +196,9 @@ def test_a_savepoint_that_raises_leaves_the_transaction_open(tmp_path: Path) -> 
     store.close()
 
 
-def test_a_store_that_version_1_wrote_is_still_read(tmp_path: Path) -> None:
-    path = Path(shutil.copy(SAVED, tmp_path / "device.db"))
+@pytest.mark.parametrize("version", range(1, len(schema_versions()) + 1))
+def test_a_store_that_each_version_wrote_is_still_read(version: int, tmp_path: Path) -> None:
+    path = Path(shutil.copy(DATA / f"device_store_{version}.db", tmp_path / "device.db"))
     store = SqlcipherDeviceStore(path, KEY)
     own = load_own(store)
     assert own.row.name == "anna"
@@ -199,8 +206,11 @@ def test_a_store_that_version_1_wrote_is_still_read(tmp_path: Path) -> None:
     with store.transaction() as t:
         rows = t.select(tables.CONTACTS_BY_STATUS, "accepted")
         assert [row.name for row in rows] == ["boris"]
-        texts = t.select(tables.MESSAGES_BY_POSITION, rows[0].account)
-        assert [row.body.decode() for row in texts] == ["hello", "hello yourself"]
+        shown = t.select(tables.MESSAGES_BY_POSITION, rows[0].account)
+        texts = [SHOWN.get(row.body_type) or row.body.decode() for row in shown]
+        assert texts == SAVED[version]
+        assert rows[0].wants_call == own.row.hide_address == 0
+        assert t.count(tables.OPEN_CALLS_BY_ID) == texts.count("(call)")
         assert t.select(tables.SESSIONS_OF_DEVICE, rows[0].account)
     store.close()
 

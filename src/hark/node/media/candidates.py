@@ -132,6 +132,11 @@ def from_ice(candidate: Candidate) -> CallCandidate:
     )
 
 
+def without_repeats(candidates: list[Candidate]) -> list[Candidate]:
+    """Return the candidates with different addresses: two servers often see the same one."""
+    return list({(one.host, one.port): one for one in candidates}.values())
+
+
 def path_of(
     local: Candidate, remote: Candidate, *, address_shown: bool, address_seen: bool
 ) -> MediaPath:

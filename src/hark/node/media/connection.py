@@ -34,9 +34,6 @@ from hark.wire.call import CallTransport
 
 log = logging.getLogger(__name__)
 
-CLOSE_S = 2.0
-"""How long a relay may take to let go of us."""
-
 Ended = Callable[["MediaConnection"], None]
 
 
@@ -98,13 +95,12 @@ class MediaConnection:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._media is not None:
-            await self._media.stop()
         try:
-            async with asyncio.timeout(CLOSE_S):
-                await self._ice.close()
-        except TimeoutError:
-            log.warning("media: a relay did not answer the farewell")
+            if self._media is not None:
+                await self._media.stop()
+            await self._ice.close()
+        except Exception as error:  # As in `_guard`: it is over either way.
+            log.error("media: %s", where(error))
 
     async def _gather(self) -> None:
         order = self._order
@@ -159,7 +155,7 @@ class MediaConnection:
         self._spawn(self._watch(media))
         self._sound.stands(self.number)
         self._say(MediaConnected(self.call, self.number, self._ice.path()))
-        await voice.run(media.send)
+        await voice.run(media)
 
     async def _watch(self, media: SecureMedia) -> None:
         if await media.wait_closed():

@@ -49,6 +49,9 @@ class _Path:
         # The library derives its part in the handshake from this word.
         self.role = "controlling" if server else "controlled"
         self.source: bytes | None = None
+        """Of the first packet that was authenticated."""
+        self.unproved = 0
+        """Packets read that were not authenticated, or not yet."""
         self.lost = False
         self._ice = ice
 
@@ -59,11 +62,13 @@ class _Path:
             except ConnectionError:
                 self.lost = True
                 raise
-            if data[0] < 128 or is_rtcp(data):
+            if data[0] < 128:
+                return data
+            self.unproved += 1
+            if is_rtcp(data):
                 return data
             if len(data) >= MIN_RTP_BYTES and self.source in (None, data[8:12]):
                 return data
-            self._ice.refused += 1
 
     async def _send(self, data: bytes) -> None:
         await self._ice.send(data)
@@ -89,6 +94,7 @@ class SecureMedia(RTCDtlsTransport):
         on_rtp: Take,
         on_rtcp: Take,
     ) -> None:
+        self._ice = ice
         self._path = _Path(ice, server=server)
         super().__init__(cast(RTCIceTransport, self._path), [certificate])
         # Both ends are this program: the older profile with HMAC-SHA1 is never needed.
@@ -96,6 +102,11 @@ class SecureMedia(RTCDtlsTransport):
         self._on_rtp = on_rtp
         self._on_rtcp = on_rtcp
         self._wrong_certificate = False
+
+    @property
+    def refused(self) -> int:
+        """Datagrams that came to this connection and were not of the other end."""
+        return self._ice.refused + self._path.unproved
 
     async def establish(self, fingerprint: bytes) -> MediaFailure | None:
         """Shake hands with the holder of the certificate that has this SHA-256.
@@ -113,8 +124,12 @@ class SecureMedia(RTCDtlsTransport):
 
     async def wait_closed(self) -> bool:
         """Wait until nothing comes any more; return whether the other end has said so."""
-        assert self._task is not None
-        await asyncio.wait([self._task])
+        pump = self._task
+        assert pump is not None
+        await asyncio.wait([pump])
+        if not pump.cancelled():
+            # Looked at, so that the event loop does not report it; the connection is over.
+            pump.exception()
         return not self._path.lost
 
     async def send(self, packet: bytes) -> None:
@@ -132,8 +147,10 @@ class SecureMedia(RTCDtlsTransport):
     async def _handle_rtp_data(self, data: bytes, arrival_time_ms: int) -> None:
         # The library's time of arrival is of the calendar, which may be set meanwhile.
         del arrival_time_ms
+        self._path.unproved -= 1
         self._path.source = data[8:12]
         self._on_rtp(data)
 
     async def _handle_rtcp_data(self, data: bytes) -> None:
+        self._path.unproved -= 1
         self._on_rtcp(data)

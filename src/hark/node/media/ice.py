@@ -35,6 +35,7 @@ from hark.node.media.candidates import (
     parse_server,
     path_of,
     to_ice,
+    without_repeats,
 )
 from hark.wire.call import MAX_CANDIDATES, CallCandidate, CandidateKind
 
@@ -42,7 +43,11 @@ RELAY_DELAY_S = 1.2
 """How long direct paths are tried alone."""
 SERVER_S = 5.0
 """How long a STUN or TURN server may take."""
+CLOSE_S = 1.0
+"""How long a relay may take to let go of us."""
 MAX_SERVERS = 4
+MAX_SERVER_ADDRESSES = 8
+"""Addresses found by servers that are told, so that one signal can carry them."""
 MAX_REMOTE = 2 * MAX_CANDIDATES
 """Addresses of the other end: those that it told, and those that its checks came from."""
 MAX_WAITING = 256
@@ -110,11 +115,13 @@ class IceConnection(Connection):
     async def gather_servers(self, servers: Sequence[IceServer]) -> tuple[CallCandidate, ...]:
         """Ask servers for further addresses of ours, and return those. Called once."""
         usable = [one for one in map(parse_server, servers[:MAX_SERVERS]) if one is not None]
+        sockets = [one for one in self._protocols if ":" not in one.local_candidate.host]
         jobs = [self._relayed(one) for one in usable if one.relays]
         for one in usable:
             if not one.relays:
-                jobs += [self._reflexive(one, socket) for socket in self._protocols]
+                jobs += [self._reflexive(one, socket) for socket in sockets]
         found = [one for one in await asyncio.gather(*jobs) if one is not None]
+        found = without_repeats(found)[:MAX_SERVER_ADDRESSES]
         self._local_candidates += found
         self._gathered = True
         await self._end_when_complete()
@@ -278,7 +285,18 @@ class IceConnection(Connection):
             self.refused += 1
 
     async def close(self) -> None:
-        """Close all sockets."""
+        """Close all sockets. A relay that does not answer the farewell is left to itself."""
         self._protocols += self._held_sockets
         self._held_sockets.clear()
-        await super().close()
+        sockets = [socket.transport for socket in self._protocols]
+        for socket in sockets:
+            socket.close()
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await super().close()
+        except TimeoutError:
+            # Otherwise the library goes on asking for a minute.
+            farewells = [vars(socket).get("_TurnTransport__close_task") for socket in sockets]
+            for farewell in farewells:
+                if isinstance(farewell, asyncio.Task):
+                    farewell.cancel()

@@ -7,7 +7,7 @@ Source: spec/calls.md#voice.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from hark.calls.media import (
     FirstSound,
@@ -19,6 +19,7 @@ from hark.calls.media import (
 )
 from hark.errors import PeerError
 from hark.machine import Instant
+from hark.node.media.dtls import SecureMedia
 from hark.node.media.rtp import Reports
 from hark.node.media.sound import CallSound
 from hark.node.media.voice import VoiceEncoder, VoicePlayer
@@ -33,8 +34,6 @@ SILENT_BEATS = FRAMES_PER_S
 """A second without a frame means that the path is broken: frames never pause."""
 REPORT_BEATS = FRAMES_PER_S
 QUALITY_BEATS = 2 * FRAMES_PER_S
-
-Send = Callable[[bytes], Awaitable[None]]
 
 
 class VoiceLoop:
@@ -91,12 +90,12 @@ class VoiceLoop:
         if self._reports.lately_lost >= 0:
             self._sender.expect_loss(self._reports.lately_lost)
 
-    async def run(self, send: Send) -> None:
+    async def run(self, media: SecureMedia) -> None:
         """Speak and listen until the connection is closed."""
         due: float = self._clock()
         try:
             while True:
-                await self._beat(send)
+                await self._beat(media)
                 due += BEAT_S
                 late = self._clock() - due
                 if late > MAX_BURST * BEAT_S:
@@ -109,8 +108,8 @@ class VoiceLoop:
             # Whoever watches the connection learns the reason.
             return
 
-    async def _beat(self, send: Send) -> None:
-        await send(self._sender.packet(self._sound.take(self._connection)))
+    async def _beat(self, media: SecureMedia) -> None:
+        await media.send(self._sender.packet(self._sound.take(self._connection)))
         self._play()
         self._beats += 1
         self._quiet_beats += 1
@@ -118,9 +117,9 @@ class VoiceLoop:
             self._silent = True
             self._tell(MediaSilent(self._call, self._connection))
         if self._beats % REPORT_BEATS == 0:
-            await send(self._report())
+            await media.send(self._report())
         if self._beats % QUALITY_BEATS == 0:
-            self._tell(self._quality())
+            self._tell(self._quality(media.refused))
 
     def _play(self) -> None:
         self._sound.give(self._connection, self._player.play(self._clock()))
@@ -138,7 +137,7 @@ class VoiceLoop:
         )
         return self._reports.write(self._receiver.ssrc, sent, now)
 
-    def _quality(self) -> MediaQuality:
+    def _quality(self, refused_below: int) -> MediaQuality:
         counters = self._player.counters
         return MediaQuality(
             call=self._call,
@@ -149,5 +148,5 @@ class VoiceLoop:
             jitter_ms=self._receiver.reception.jitter_ms,
             frames_played=counters.played,
             frames_concealed=counters.concealed + counters.recovered,
-            frames_refused=self._receiver.refused + counters.refused,
+            frames_refused=refused_below + self._receiver.refused + counters.refused,
         )

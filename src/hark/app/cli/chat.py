@@ -16,7 +16,7 @@ from hark.app.cli.command import Command
 from hark.app.cli.output import line_of, state_of
 from hark.app.cli.text import escape
 from hark.control.client import Client, EventStream
-from hark.control.schema import Contact, Event, Message
+from hark.control.schema import Call, Contact, Event, Message
 from hark.errors import HarkError, NodeNotRunningError
 from hark.wire.bodies import MAX_TEXT_CHARS
 
@@ -51,6 +51,8 @@ class Conversation:
         self._has_prompt = False
         """Whether a line is being typed below what is printed."""
         self._shown_states: dict[str, str] = {}
+        self._rung: set[str] = set()
+        """Calls that were told of."""
 
     def run(self) -> None:
         """Show and send until the person ends it or the node stops."""
@@ -71,9 +73,13 @@ class Conversation:
     def _take(self, event: Event) -> None:
         if event.kind == "gap":
             self._print("(some news may be missing: hark history)")
+        if event.call is not None:
+            self._tell_of(event.call)
         if event.contact != self._contact.account:
             return
-        if event.kind == "message" and event.message is not None:
+        if event.message is not None and event.message.kind == "call":
+            self._show_call(event.message)
+        elif event.kind == "message" and event.message is not None:
             self._show(event.message)
             if not event.message.outgoing:
                 self._client.read(self._contact.account, [event.message.id])
@@ -87,11 +93,25 @@ class Conversation:
             self._shown_states[message.id] = state_of(message)
         self._print(line_of(message, self._contact.name))
 
+    def _tell_of(self, call: Call) -> None:
+        """Say that somebody is calling, in whatever conversation the person is."""
+        if call.state == "incoming" and call.id not in self._rung:
+            self._rung.add(call.id)
+            self._print(f"({escape(call.contact_name)} is calling: hark answer)")
+
+    def _show_call(self, message: Message) -> None:
+        """Show what has become of a call, once it is over."""
+        if message.outcome not in {"ringing", "going_on"}:
+            self._print(line_of(message, self._contact.name))
+            if message.unread:
+                self._client.read(self._contact.account, [message.id])
+
     def _show_state(self, message: Message) -> None:
         state = state_of(message)
         if message.outgoing and self._shown_states.get(message.id) != state:
             self._shown_states[message.id] = state
-            self._print(f"    … {escape(message.text)[:40]} [{state}]")
+            what = escape(message.text)[:40] if message.kind == "text" else "spoken message"
+            self._print(f"    … {what} [{state}]")
 
     def _send_what_is_typed(self) -> None:
         """Runs on a thread of its own: reading a line cannot be interrupted."""

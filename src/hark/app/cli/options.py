@@ -41,6 +41,25 @@ Supernodes = Annotated[
         "Without it: the supernode that runs on this machine.",
     ),
 ]
+Caller = Annotated[
+    str, typer.Argument(metavar="[NAME]", help="A contact's name or account id; else anybody.")
+]
+Audio = Annotated[
+    Path | None,
+    typer.Option(
+        "--audio",
+        metavar="FILE",
+        help="Play a WAV file into the call; no microphone and no speaker is used then.",
+    ),
+]
+Record = Annotated[
+    Path | None,
+    typer.Option(
+        "--record",
+        metavar="FILE",
+        help="Keep what you hear in a new WAV file. The other side is told.",
+    ),
+]
 
 
 @dataclass(slots=True)

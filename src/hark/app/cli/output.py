@@ -31,6 +31,25 @@ TRUST = {
 }
 """What is known of a contact's keys, for a person."""
 
+OUTGOING_CALLS = {
+    "missed": "no answer",
+    "declined": "declined",
+    "busy": "busy",
+    "cancelled": "you gave up",
+    "failed": "no connection",
+}
+INCOMING_CALLS = {
+    "missed": "missed",
+    "declined": "you declined",
+    "busy": "you were in another call",
+    "cancelled": "missed",
+    "elsewhere": "taken by another device of yours",
+    "failed": "no connection",
+}
+"""What became of a call, for a person; the words are those of spec/control.md."""
+SHORT_ID_CHARS = 8
+"""As much of a message's id as a person has to type."""
+
 
 def print_json(value: object) -> None:
     """Print a record, or a list of records, as JSON in ASCII."""
@@ -67,17 +86,32 @@ def line_of(message: Message, name: str) -> str:
         name: the contact's name.
     """
     at = clock_time(message.sent_unix_ms)
+    if message.kind != "text":
+        # Never behind a name and a colon: no text can look like it.
+        return f"{at}  * {_happened(message, escape(name))}"
     who = "you" if message.outgoing else escape(name)
     head = f"{at}  {who}: "
     tail = f"   [{state_of(message)}]" if message.outgoing else ""
     return head + escape_lines(message.text, " " * (len(at) + 4)) + tail
 
 
+def short_id(message: Message) -> str:
+    """Return the beginning of a message's id, for `hark voicemail`."""
+    return message.id[:SHORT_ID_CHARS]
+
+
+def duration(duration_ms: int) -> str:
+    """Return a time as minutes and seconds."""
+    minutes, seconds = divmod(duration_ms // 1000, 60)
+    return f"{minutes}:{seconds:02}"
+
+
 def contact_line(contact: Contact) -> str:
     """Return a contact as a line of the list of contacts."""
     news = f"  {contact.unread} new" if contact.unread else ""
     trust = TRUST.get(contact.trust, escape(contact.trust))
-    return f"{escape(contact.name):<20} {contact.status:<10} {trust}{news}"
+    wish = "  would like to call you" if contact.wants_call else ""
+    return f"{escape(contact.name):<20} {contact.status:<10} {trust}{news}{wish}"
 
 
 def clock_time(unix_ms: int) -> str:
@@ -95,3 +129,31 @@ def safety_rows(number: str) -> list[str]:
     """Return a safety number in three rows of four groups of five digits."""
     groups = [number[start : start + 5] for start in range(0, len(number), 5)]
     return [" ".join(groups[start : start + 4]) for start in range(0, len(groups), 4)]
+
+
+def _happened(message: Message, name: str) -> str:
+    match message.kind:
+        case "call":
+            who = f"You called {name}" if message.outgoing else f"{name} called"
+            return f"{who}: {_outcome(message)}"
+        case "voicemail" if message.outgoing:
+            length = duration(message.duration_ms)
+            return f"You left a spoken message, {length}   [{state_of(message)}]"
+        case "voicemail":
+            how = f"hark voicemail {short_id(message)}"
+            return f"{name} left a spoken message, {duration(message.duration_ms)}: {how}"
+        case _:
+            return "Something that a newer hark can show."
+
+
+def _outcome(message: Message) -> str:
+    match message.outcome:
+        case "going_on" | "ringing":
+            return "going on" if message.outcome == "going_on" else "ringing"
+        case "answered":
+            return duration(message.duration_ms)
+        case "interrupted":
+            return f"{duration(message.duration_ms)}, broken off when hark ended"
+        case outcome:
+            words = OUTGOING_CALLS if message.outgoing else INCOMING_CALLS
+            return words.get(outcome, escape(outcome))

@@ -7,7 +7,7 @@ is bounded: where one side is slower, the oldest sound makes way, so that a call
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from hark.app.sound import portaudio
@@ -27,6 +27,8 @@ LOOK_S = 0.25
 """How often that is looked at."""
 RETRY_S = 2.0
 """Pause before the next attempt to open a device that has gone, in seconds."""
+HARDWARE_S = 0.2
+"""What a sound system keeps to itself before it is heard, in seconds."""
 MAX_CHANNELS = 2
 SAMPLES = "int16"
 
@@ -165,18 +167,36 @@ class Microphone:
 
 
 class Speaker:
-    """Plays frames."""
+    """Plays frames. Made on the event loop."""
 
     def __init__(self) -> None:
         self.stream = DeviceStream("speaker", "output", self._make_callback)
+        self._loop = asyncio.get_running_loop()
         self._waiting: deque[bytes] = deque()
+        self._taken = asyncio.Event()
 
     def play(self, frame: bytes) -> None:
-        """Give the next frame to play."""
+        """Give the next frame of a call; of too many the older ones are left out."""
         self._waiting.append(frame)
         if len(self._waiting) > MAX_WAITING_FRAMES:
             while len(self._waiting) > KEPT_FRAMES:
                 self._waiting.popleft()
+
+    async def play_whole(self, frames: Iterable[bytes]) -> None:
+        """Play frames that are there already, every one; return when they have been heard.
+
+        While the speaker is gone it waits.
+        """
+        for frame in frames:
+            await self._until_waiting(KEPT_FRAMES)
+            self._waiting.append(frame)
+        await self._until_waiting(0)
+        await asyncio.sleep(HARDWARE_S)
+
+    async def _until_waiting(self, count: int) -> None:
+        while len(self._waiting) > count:
+            self._taken.clear()
+            await self._taken.wait()
 
     def _make_callback(self, rate_hz: int, channels: int) -> portaudio.Callback:
         convert = _joiner(rate_hz, channels)
@@ -191,6 +211,7 @@ class Speaker:
                     break
             buffer[:wanted_bytes] = bytes(rest[:wanted_bytes]).ljust(wanted_bytes, b"\0")
             del rest[:wanted_bytes]
+            self._loop.call_soon_threadsafe(self._taken.set)
 
         return speak
 
@@ -236,7 +257,7 @@ async def _watch(streams: Sequence[DeviceStream], tell: Callable[[str], None]) -
         await asyncio.sleep(LOOK_S)
         for stream in streams:
             if stream.is_open and not stream.is_alive():
-                tell(f"The {stream.name} is gone. The call goes on without it.")
+                tell(f"The {stream.name} is gone; it is used again when it is back.")
                 await asyncio.to_thread(stream.close)
         gone = [stream for stream in streams if not stream.is_open]
         if gone:

@@ -103,7 +103,7 @@ class WavWriter:
     """Writes frames to a new WAV file that only its owner can read (0600).
 
     The header is right once a second: after a kill, or on a full disk, the file holds all but
-    the last second and can be played.
+    the last second and can be played. A file that nothing was written to is taken away.
 
     Raises:
         UsageError: there is a file of that name already, or none can be made there.
@@ -111,6 +111,7 @@ class WavWriter:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._name = path.name
         self._waiting: list[bytes] = []
         self._written_bytes = 0
@@ -150,6 +151,9 @@ class WavWriter:
             self._write_out()
         finally:
             os.close(self._descriptor)
+            if not self._written_bytes:
+                # Nobody came to be heard; the name shall not be in the way of another try.
+                self._path.unlink(missing_ok=True)
 
     def _write_out(self) -> None:
         sound = b"".join(self._waiting)

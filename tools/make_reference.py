@@ -20,6 +20,9 @@ from typer.main import get_command
 
 from hark.app.cli import main as cli
 from hark.app.cli.table import COMMANDS
+from hark.calls.events import CallState
+from hark.calls.table import TRANSITIONS as CALL_TRANSITIONS
+from hark.calls.table import Move, Step
 from hark.messaging.conversations import _FINAL_RANK
 from hark.messaging.events import MessageState
 from hark.overlay.link.client import TRANSITIONS, LinkState
@@ -46,6 +49,11 @@ STATES_HEAD = """\
 
 Drawn by `tools/make_reference.py` from the tables in the code by which these states change, so
 that a picture and the program cannot differ.
+"""
+CALLS_HEAD = """\
+`TRANSITIONS` in `hark.calls.table`; the rules are in
+[spec/calls.md](../../spec/calls.md#states). A step that a state does not name changes nothing
+there: what comes late, or twice, undoes nothing. How a call ends is a table of its own below.
 """
 MESSAGES_HEAD = """\
 A state only gives way to one that says more (`_FINAL_RANK` in `hark.messaging.conversations`):
@@ -194,6 +202,15 @@ def states_page() -> str:
         [(before.value, "", after.value) for before, after in message_steps()],
         start=MessageState.WAITING.value,
     )
+    calls = _diagram(
+        [
+            (state.value, step.value, move.to.value)
+            for state, step, move in call_moves()
+            if move.to is not CallState.ENDED
+        ],
+        start=CallState.OPENING.value,
+        other_start=CallState.INCOMING.value,
+    )
     return "\n".join(
         [
             STATES_HEAD,
@@ -204,6 +221,13 @@ def states_page() -> str:
             "",
             link,
             _meanings(list(LinkState)),
+            "## A call",
+            "",
+            CALLS_HEAD,
+            calls,
+            _meanings(list(CallState)),
+            _meanings(list(Step), name="step"),
+            call_ends(),
             "## A message of ours",
             "",
             MESSAGES_HEAD,
@@ -211,6 +235,30 @@ def states_page() -> str:
             _meanings(own_states()),
         ]
     )
+
+
+def call_moves() -> list[tuple[CallState, Step, Move]]:
+    """Return every entry of the table of calls."""
+    return [
+        (state, step, move)
+        for state, moves in CALL_TRANSITIONS.items()
+        for step, move in moves.items()
+    ]
+
+
+def call_ends() -> str:
+    """Return the table of how a call ends, and which devices of the contact are told."""
+    rows = [
+        f"| `{state.value}` | `{step.value}` | {_reason(move)} | {move.telling.value} |"
+        for state, step, move in call_moves()
+        if move.to is CallState.ENDED
+    ]
+    head = ["| state | step | ended as | told to |", "|---|---|---|---|"]
+    return "\n".join([*head, *rows, ""])
+
+
+def _reason(move: Move) -> str:
+    return "what the other side says" if move.reason is None else f"`{move.reason.name}`"
 
 
 def own_states() -> list[MessageState]:
@@ -229,18 +277,21 @@ def message_steps() -> list[tuple[MessageState, MessageState]]:
     ]
 
 
-def _diagram(steps: Iterable[tuple[str, str, str]], *, start: str) -> str:
-    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {start}"]
+def _diagram(
+    steps: Iterable[tuple[str, str, str]], *, start: str, other_start: str = ""
+) -> str:
+    starts = [f"    [*] --> {first}" for first in (start, other_start) if first]
+    lines = ["```mermaid", "stateDiagram-v2", *starts]
     for before, step, after in steps:
         label = f": {step}" if step else ""
         lines.append(f"    {before} --> {after}{label}")
     return "\n".join([*lines, "```", ""])
 
 
-def _meanings(states: Sequence[Enum]) -> str:
+def _meanings(states: Sequence[Enum], name: str = "state") -> str:
     meanings = _field_docstrings(type(states[0]))
     rows = [f"| `{state.value}` | {meanings[state.name]} |" for state in states]
-    return "\n".join(["| state | meaning |", "|---|---|", *rows, ""])
+    return "\n".join([f"| {name} | meaning |", "|---|---|", *rows, ""])
 
 
 def _field_docstrings(described: type) -> dict[str, str]:

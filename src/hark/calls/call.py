@@ -214,8 +214,9 @@ class Call:
         self.ended_at = now
         self.timers.clear()
         self.connections.clear()
-        self.effects.append(EndMedia(self.id))
+        # In this order: a connection that closes after the word needs no guess.
         self._tell_end(reason, telling, refusal)
+        self.effects.append(EndMedia(self.id))
         self.record(outcome, now)
 
     def _tell_end(self, reason: EndReason, telling: Telling, refusal: Refusal) -> None:

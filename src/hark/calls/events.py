@@ -93,9 +93,11 @@ class CallState(StrEnum):
     CONNECTING = "connecting"
     """Answered; the media path is being made."""
     ACTIVE = "active"
+    """Connected: what is said on one side is heard on the other."""
     RECONNECTING = "reconnecting"
     """The path broke; another one is being made."""
     ENDED = "ended"
+    """Over; shown for another minute."""
 
 
 class SasState(StrEnum):

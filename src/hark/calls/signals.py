@@ -135,7 +135,7 @@ def _take_end(call: Call, device: DeviceId, end: CallEnd, now: Instant) -> None:
     reason = _known(EndReason, end.reason, EndReason.HUNG_UP)
     refusal = Refusal.NONE
     if reason is EndReason.REFUSED:
-        refusal = _known(Refusal, end.detail, Refusal.NONE)
+        refusal = _known(Refusal, end.detail, Refusal.MALFORMED)
     if call.state in UNANSWERED and not _ends_unanswered(call, device, reason, now):
         return
     if call.state is CallState.INCOMING and reason not in _BEFORE_AN_ANSWER:

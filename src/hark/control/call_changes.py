@@ -3,7 +3,8 @@
 Source: spec/control.md#calls.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
 from websockets.exceptions import WebSocketException
 
@@ -27,12 +28,13 @@ async def changes_of(node: NodeAccess, call_id: str) -> AsyncIterator[schema.Cal
         NodeNotRunningError: the node has stopped, and the call with it.
     """
     shown: schema.Call | None = None
-    async for call in _news_of(node, call_id):
-        if shown is None or not is_older(call, shown):
-            shown = call
-            yield call
-            if call.state == ENDED:
-                return
+    async with aclosing(_news_of(node, call_id)) as news:
+        async for call in news:
+            if shown is None or not is_older(call, shown):
+                shown = call
+                yield call
+                if call.state == ENDED:
+                    return
 
 
 def is_older(call: schema.Call, other: schema.Call) -> bool:
@@ -51,7 +53,7 @@ def _age(call: schema.Call) -> tuple[int, int]:
     return len(_STEPS), call.duration_ms
 
 
-async def _news_of(node: NodeAccess, call_id: str) -> AsyncIterator[schema.Call]:
+async def _news_of(node: NodeAccess, call_id: str) -> AsyncGenerator[schema.Call, None]:
     try:
         # Opened first, so that nothing is lost between the answer and the events.
         async with node.event_stream() as stream:

@@ -14,25 +14,25 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from http import HTTPStatus
 from pathlib import Path
 from typing import Self
+from urllib.parse import quote
 
 from websockets.asyncio.client import ClientConnection, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
-from hark.control import routes, schema
-from hark.control.client import ANSWER_TIMEOUT_S, parse_answer
+from hark.control import routes
+from hark.control.client import ANSWER_TIMEOUT_S, parse_problem
 from hark.control.local_socket import connect
 from hark.errors import NodeNotRunningError, UsageError
-from hark.wire.codec import JsonParser
 from hark.wire.sound import FRAME_BYTES, FRAMES_PER_S
 
 MAX_WAITING_FRAMES = FRAMES_PER_S
 """Frames that wait for a slow reader, a second of sound; the oldest make way for newer ones."""
 CALL_OVER = 1000
 """Code by which the node closes the sound of a call that is over."""
-_NOTHING: JsonParser[schema.Done] = JsonParser(schema.Done)
+CLOSE_TIMEOUT_S = 1.0
+"""How long the node may take to answer that we leave, in seconds."""
 
 
 class CallSound:
@@ -114,16 +114,14 @@ async def _attach(socket_path: Path, call_id: str) -> ClientConnection:
     try:
         return await unix_connect(
             sock=connect(socket_path, timeout_s=ANSWER_TIMEOUT_S),
-            uri="ws://hark" + routes.CALL_SOUND_PATH.format(call=call_id),
+            uri="ws://hark" + routes.CALL_SOUND_PATH.format(call=quote(call_id, safe="")),
             max_size=FRAME_BYTES,
             compression=None,
             ping_interval=None,
+            close_timeout=CLOSE_TIMEOUT_S,
             proxy=None,
         )
     except InvalidStatus as error:
-        body = bytes(error.response.body or b"")
-        status = max(error.response.status_code, HTTPStatus.BAD_REQUEST)
-        parse_answer(_NOTHING, status, body)
-        raise
+        raise parse_problem(bytes(error.response.body or b"")) from error
     except (OSError, WebSocketException) as error:
         raise NodeNotRunningError("it refused the sound of the call") from error

@@ -315,13 +315,24 @@ def parse_answer(gives: JsonParser[GivenT], status: int, body: bytes) -> GivenT:
         HarkError: what the node raised.
         ConfigurationError: the answer has another shape than this version knows.
     """
+    if status >= http.client.BAD_REQUEST:
+        raise parse_problem(body)
     try:
-        if status < http.client.BAD_REQUEST:
-            return gives.parse(body)
-        error: HarkError = error_of(_PROBLEM.parse(body))
-    except MalformedError as malformed:
-        raise _other_version() from malformed
-    raise error
+        return gives.parse(body)
+    except MalformedError as error:
+        raise _other_version() from error
+
+
+def parse_problem(body: bytes) -> HarkError:
+    """Return the error that an answer tells.
+
+    Raises:
+        ConfigurationError: it has another shape than this version knows.
+    """
+    try:
+        return error_of(_PROBLEM.parse(body))
+    except MalformedError as error:
+        raise _other_version() from error
 
 
 def parse_event(data: str | bytes) -> schema.Event:

@@ -14,10 +14,13 @@ from hark.errors import HarkError
 
 STATUS_BY_ERROR: dict[type[HarkError], HTTPStatus] = {
     errors.UnknownContactError: HTTPStatus.NOT_FOUND,
+    errors.NoSuchCallError: HTTPStatus.NOT_FOUND,
     errors.MessageTooLongError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.ContactFrozenError: HTTPStatus.CONFLICT,
     errors.ContactUnverifiedError: HTTPStatus.CONFLICT,
     errors.ContactBlockedError: HTTPStatus.CONFLICT,
+    errors.ContactNotAcceptedError: HTTPStatus.CONFLICT,
+    errors.CallError: HTTPStatus.CONFLICT,
     errors.UsageError: HTTPStatus.BAD_REQUEST,
     errors.PeerError: HTTPStatus.BAD_GATEWAY,
     errors.UnreachableError: HTTPStatus.SERVICE_UNAVAILABLE,

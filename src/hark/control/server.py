@@ -16,7 +16,9 @@ from typing import Self
 from starlette.applications import Starlette
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
+from websockets.frames import Frame
 
 from hark.control.asgi import control_app
 from hark.control.local_socket import is_same_user, listen
@@ -25,7 +27,9 @@ from hark.control.service import NodeService
 MAX_CONNECTIONS = 64
 """Open control connections; more are answered 503. A person has a handful."""
 MAX_WEBSOCKET_FRAME_BYTES = 4096
-"""Clients have nothing to say on the event stream but that they close it."""
+"""The longest that a client has to say: a frame of a call's sound."""
+MAX_MESSAGE_PARTS = 64
+"""WebSocket frames that one message may come in. Our own clients send it in one."""
 BACKLOG = 16
 DRAIN_S = 2.0
 """How long requests under way may take to end when the node stops, in seconds."""
@@ -102,11 +106,29 @@ class _OwnerOnlyProtocol(H11Protocol):
             transport.abort()
 
 
+class _BoundedWebSocket(WebSocketsSansIOProtocol):
+    """A WebSocket that no client can make grow: neither by pings nor by parts of messages."""
+
+    def handle_ping(self) -> None:
+        # Pongs are written at once, also to a client that pings and does not read.
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.transport.abort()
+
+    def handle_cont(self, event: Frame) -> None:
+        # What counts against the largest message is bytes, and a part may have none.
+        if len(self.frames) < MAX_MESSAGE_PARTS:
+            super().handle_cont(event)
+        else:
+            self.transport.abort()
+
+
 def _quiet_config(app: Starlette) -> Config:
     return Config(
         app,
         http=H11Protocol,
-        ws="websockets-sansio",
+        ws=_BoundedWebSocket,
         ws_max_size=MAX_WEBSOCKET_FRAME_BYTES,
         # A ping every 20 s would wake an idle node; the kernel tells when a client dies.
         ws_ping_interval=None,

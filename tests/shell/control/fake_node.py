@@ -11,6 +11,7 @@ from hark.errors import (
     UnknownContactError,
 )
 from hark.wire.bodies import MAX_TEXT_CHARS
+from tests.shell.control.fake_calls import FakeCalls, FakeSound
 
 BOB = "hark1bob"
 
@@ -42,21 +43,36 @@ class FakeNode:
     published: list[schema.Event] = field(default_factory=list)
     feeds: list[FakeFeed] = field(default_factory=list)
     trust: str = "unverified"
-    calls: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    phone: FakeCalls = field(init=False)
 
-    def publish(self, kind: schema.EventKind, message: schema.Message | None = None) -> None:
-        seq = len(self.published) + 1
+    def __post_init__(self) -> None:
+        self.phone = FakeCalls(lambda call: self.publish("call", call=call))
+
+    def publish(
+        self,
+        kind: schema.EventKind,
+        message: schema.Message | None = None,
+        call: schema.Call | None = None,
+    ) -> None:
         self.published.append(
-            schema.Event(seq=seq, kind=kind, contact=BOB, message=message, change="verified")
+            schema.Event(
+                seq=len(self.published) + 1,
+                kind=kind,
+                contact=BOB,
+                message=message,
+                change="verified",
+                call=call,
+            )
         )
         self.news.set()
         self.news = asyncio.Event()
 
-    def receive(self, text: str) -> None:
+    def receive(self, text: str, kind: str = "text") -> None:
         """Take a message from Bob."""
-        message = message_of(len(self.talk) + 1, text, outgoing=False)
+        message = message_of(len(self.talk) + 1, text, outgoing=False, kind=kind)
         self.talk.append(message)
         self.unread.append(message.id)
         self.publish("message", message)
@@ -143,6 +159,7 @@ class FakeNode:
                 message.text,
                 outgoing=message.outgoing,
                 unread=message.id in self.unread,
+                kind=message.kind,
             )
             for message in self.talk[:end][-limit:]
         ]
@@ -153,10 +170,51 @@ class FakeNode:
         self.unread = [message_id for message_id in self.unread if message_id not in seen]
 
     async def chat(self, request: schema.ChatRequest) -> None:
-        self.calls.append(f"chat {request.contact} {request.open}")
+        self.said.append(f"chat {request.contact} {request.open}")
 
     async def typing(self, request: schema.ContactRequest) -> None:
-        self.calls.append(f"typing {request.contact}")
+        self.said.append(f"typing {request.contact}")
+
+    async def calls(self) -> list[schema.Call]:
+        return list(self.phone.known.values())
+
+    async def place_call(self, request: schema.CallRequest) -> schema.Call:
+        self._bob(request.contact)
+        return self.phone.place(request)
+
+    async def answer_call(self, request: schema.AnswerRequest) -> schema.Call:
+        return self.phone.change(request.call, state="connecting", recording=request.recording)
+
+    async def decline_call(self, request: schema.CallIdRequest) -> schema.Call:
+        return self.phone.change(request.call, state="ended", reason="declined")
+
+    async def hang_up(self, request: schema.CallIdRequest) -> schema.Call:
+        return self.phone.end(request.call)
+
+    async def switch_call(self, request: schema.CallSwitchRequest) -> schema.Call:
+        return self.phone.switch(request)
+
+    async def limit_calls(self, request: schema.CallLimitRequest) -> None:
+        self.phone.limit = request.calls
+
+    async def call_sound(self, call: str) -> FakeSound:
+        return self.phone.attach(call)
+
+    async def leave_voicemail(self, request: schema.VoicemailRequest) -> schema.Sent:
+        self._bob(request.contact)
+        self.phone.voicemail = request.packets
+        return schema.Sent(id=f"{1:032x}", contact=BOB)
+
+    async def voicemail(self, message_id: str) -> schema.Voicemail:
+        message = message_of(1, "", outgoing=False, kind="voicemail")
+        return schema.Voicemail(message=message, packets=self.phone.voicemail)
+
+    async def privacy(self) -> schema.Privacy:
+        return schema.Privacy(hide_address=self.phone.hide_address)
+
+    async def set_privacy(self, request: schema.Privacy) -> schema.Privacy:
+        self.phone.hide_address = request.hide_address
+        return request
 
     async def diagnose(self) -> schema.Diagnosis:
         return schema.Diagnosis(checks=[schema.Check(name="store", ok=True, sentence="fine")])
@@ -171,7 +229,7 @@ class FakeNode:
 
 
 def message_of(
-    order: int, text: str, *, outgoing: bool, unread: bool = False
+    order: int, text: str, *, outgoing: bool, unread: bool = False, kind: str = "text"
 ) -> schema.Message:
     """Return a message of the conversation with Bob."""
     return schema.Message(
@@ -185,4 +243,5 @@ def message_of(
         held_by=0,
         cause="none",
         unread=unread,
+        kind=kind,
     )

@@ -70,7 +70,7 @@ def test_a_client_gets_every_kind_of_answer(served: Served) -> None:
     client.read("bob")
     client.chat("bob", is_open=True)
     client.typing("bob")
-    assert served.node.calls == ["chat bob True", "typing bob"]
+    assert served.node.said == ["chat bob True", "typing bob"]
     client.stop()
     assert served.node.stopped.is_set()
 

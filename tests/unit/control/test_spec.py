@@ -2,6 +2,7 @@
 
 import json
 import re
+from enum import IntEnum
 from http import HTTPStatus
 from pathlib import Path
 from typing import get_args
@@ -10,15 +11,30 @@ import pytest
 
 from hark import errors
 from hark.app.cli.output import CAUSES, TRUST
-from hark.control import asgi, local_socket, problems, routes, schema, server
+from hark.calls.events import CallState
+from hark.calls.media import Nat, PathKind
+from hark.control import (
+    asgi,
+    call_sound,
+    local_socket,
+    problems,
+    routes,
+    schema,
+    server,
+    streams,
+)
 from hark.control.schema import EventKind
 from hark.control.service import NodeService
 from hark.errors import MalformedError
 from hark.messaging.events import Cause, ContactChange, ContactStatus, MessageState, Trust
+from hark.messaging.views import MessageKind
 from hark.wire.bodies import MAX_TEXT_CHARS
+from hark.wire.call import CallOutcome, EndReason, Refusal
 from hark.wire.codec import JsonParser, Record, encode_json
+from hark.wire.sound import FRAME_BYTES, MAX_VOICEMAIL_BYTES
 
 SPEC = (Path(__file__).parents[3] / "spec" / "control.md").read_text(encoding="utf-8")
+SOURCE = Path(__file__).parents[3] / "src"
 VECTORS = Path(__file__).parents[3] / "spec" / "vectors" / "control"
 CASES = json.loads((VECTORS / "requests.json").read_text(encoding="utf-8"))["cases"]
 EXAMPLES = dict(re.findall(r"```json (\w+)\n(.*?)```", SPEC, flags=re.DOTALL))
@@ -77,7 +93,17 @@ def test_the_table_of_requests_is_the_table_of_routes() -> None:
             served[name] = (f"POST {route.path}", [route.takes.__name__], route.given_type)
     assert listed == served
     methods = {name for name in vars(NodeService) if not name.startswith("_")}
-    assert set(served) == methods - {"events"}
+    renamed = {"call_limit": "limit_calls"}
+    asked = {renamed.get(name, name) for name in served}
+    assert asked == methods - {"events", "call_sound"}
+
+
+def test_the_paths_of_the_streams_are_those_of_the_code() -> None:
+    assert f"`WebSocket {routes.EVENTS_PATH}?after=SEQ&run=RUN`" in section("Events")
+    assert f"`WebSocket {routes.CALL_SOUND_PATH}`" in section("Sound of a call")
+    assert f"code {streams.NO_FRAME_OF_SOUND}" in section("Sound of a call")
+    assert f"code {streams.CALL_OVER}" in section("Sound of a call")
+    assert call_sound.CALL_OVER == streams.CALL_OVER
 
 
 def test_every_word_of_messaging_is_listed() -> None:
@@ -88,6 +114,26 @@ def test_every_word_of_messaging_is_listed() -> None:
     assert contact == [*ContactStatus, *Trust]
     states = [word for word in words(section("Message")) if word in set(MessageState)]
     assert states == list(MessageState)
+
+
+def listed_words(title: str) -> list[str]:
+    return [words(row[0])[0] for row in rows(title)]
+
+
+def lower(names: type[IntEnum]) -> list[str]:
+    return [value.name.lower() for value in names]
+
+
+def test_every_word_of_calls_is_listed() -> None:
+    assert listed_words("Call states") == list(CallState)
+    assert listed_words("Reasons") == lower(EndReason)
+    assert ["none", *listed_words("Refusals")] == lower(Refusal)
+    assert listed_words("Outcomes") == lower(CallOutcome)
+    message = words(section("Message"))
+    assert [word for word in message if word in set(MessageKind)] == list(MessageKind)
+    path = words(section("CallPath"))
+    assert [word for word in path if word in set(PathKind)] == list(PathKind)
+    assert [word for word in path if word in set(Nat)] == list(Nat)
 
 
 def test_every_word_of_messaging_has_a_text_for_people() -> None:
@@ -113,9 +159,20 @@ def test_the_limits_are_those_of_the_code() -> None:
         "page of history": schema.MAX_HISTORY,
         "page of history when no limit is named": asgi.DEFAULT_HISTORY,
         "open connections": server.MAX_CONNECTIONS,
-        "frame from a client on the event stream": server.MAX_WEBSOCKET_FRAME_BYTES,
+        "WebSocket message from a client": server.MAX_WEBSOCKET_FRAME_BYTES,
+        "WebSocket frames that a message may come in": server.MAX_MESSAGE_PARTS,
+        "frame of sound": FRAME_BYTES,
+        "sound of a voicemail": MAX_VOICEMAIL_BYTES,
         "path of the socket": local_socket.MAX_SOCKET_PATH_BYTES,
     }
+
+
+def test_every_section_that_the_code_names_exists() -> None:
+    titles = re.findall(r"^#+ (.*)$", SPEC, re.MULTILINE)
+    anchors = {title.lower().replace(" ", "-") for title in titles}
+    for file in SOURCE.rglob("*.py"):
+        for anchor in re.findall(r"spec/control\.md#([a-z0-9-]+)", file.read_text("utf-8")):
+            assert anchor in anchors, f"{file.name}: {anchor}"
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])

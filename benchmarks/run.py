@@ -23,6 +23,7 @@ QUICK: dict[str, list[list[str]]] = {
     "links": [["--links", "3000"]],
     "seal_open": [["--seconds", "2"]],
     "ratchet_commit": [["--seconds", "3"]],
+    "call_setup": [["--count", "10"]],
 }
 """Benchmark → arguments of each of its runs."""
 FULL: dict[str, list[list[str]]] = {
@@ -36,6 +37,7 @@ FULL: dict[str, list[list[str]]] = {
     ],
     "seal_open": [["--seconds", "10"]],
     "ratchet_commit": [["--seconds", "20"]],
+    "call_setup": [["--count", "100"]],
     "cold_commands": [[]],
     "idle_node": [[]],
     "peers": [[]],

@@ -391,6 +391,11 @@ class Messaging:
         with self._reading() as work:
             return bool(work.own.row.hide_address)
 
+    def name_of(self, contact: AccountId) -> str:
+        """Return what a contact is called here; empty for nobody we know."""
+        with self._reading() as work:
+            return queries.name_of(work, contact)
+
     def safety_number(self, contact: AccountId) -> str:
         """Return the 60 digits to compare with a contact; empty before its keys are known.
 

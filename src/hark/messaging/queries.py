@@ -101,6 +101,12 @@ def voicemail(work: Work, message_id: MessageId) -> bytes | None:
     return found[0] if found else None
 
 
+def name_of(work: Work, contact: AccountId) -> str:
+    """Return what a contact is called here; empty for nobody we know."""
+    row = work.t.get(CONTACTS, contact)
+    return "" if row is None else row.name
+
+
 def safety_number(work: Work, contact: AccountId) -> str:
     """Return the 60 digits of us and a contact; empty while its keys are not known.
 

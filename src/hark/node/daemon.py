@@ -1,6 +1,7 @@
 """The running node: core thread, connections, control socket, until somebody says stop.
 
-The event loop moves bytes; the core thread owns the store and decides (docs/decisions/0003).
+The event loop moves bytes and sound; the core thread owns the store and decides
+(docs/decisions/0003).
 A core that raises ends the program: what it holds in memory can no longer be trusted, and the
 store has everything that was acknowledged.
 """
@@ -11,15 +12,21 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from hark.calls.events import CallState
+from hark.calls.machine import Calls
 from hark.control.server import ControlServer
 from hark.errors import NotInitialisedError
+from hark.machine import Instant
 from hark.messaging import events as m
-from hark.messaging.machine import Messaging
+from hark.messaging.machine import Messaging, load_own
 from hark.node import views
+from hark.node.asking import CoreAsker
+from hark.node.call_sound import CallSounds
 from hark.node.connections import Connections
-from hark.node.core import NodeCore, NodeEffect, NodeInput, Told
+from hark.node.core import CallTold, NodeCore, NodeEffect, NodeInput, Told
 from hark.node.event_hub import EventHub
 from hark.node.links import CloseConnection, OpenConnection, SendOnConnection
+from hark.node.media.lazy import LazyEngine, load_engine
 from hark.node.paths import Paths
 from hark.node.service import Node
 from hark.node.storage.keyfile import read_keyfile, unlock
@@ -75,6 +82,8 @@ class _Daemon:
             self._open_core, perform=self._perform, on_crash=self._on_crash
         )
         self._connections = Connections(client_context(alpn=ALPN), self._core.post)
+        self._media = LazyEngine(self._core.post, load_engine)
+        self._sounds = CallSounds(self._media)
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Run until stopped; raise what the core raised, if it did."""
@@ -83,7 +92,8 @@ class _Daemon:
         report_loop_errors(loop)
         on_stop_signal(loop, self._stop.set)
         await self._core.start()
-        node = Node(self._core, self._hub, self._paths, self._stop.set)
+        asker = CoreAsker(self._core)
+        node = Node(asker, self._hub, self._paths, self._sounds, self._stop.set)
         server = ControlServer(node, self._paths.socket)
         try:
             await server.start()
@@ -91,6 +101,9 @@ class _Daemon:
             await self._stop.wait()
         finally:
             await server.close()
+            if self._crash is None:
+                await asker.ask(_hang_up_all)
+            await self._media.close()
             await self._core.stop()
             self._connections.close()
         if self._crash is not None:
@@ -107,7 +120,9 @@ class _Daemon:
                 unix_ms=unix_ms_at,
                 instance=os.urandom(INSTANCE_BYTES),
             )
-            core = NodeCore(messaging, random_bytes=os.urandom, unix_ms=unix_ms_at)
+            own = load_own(store)
+            calls = Calls(account=own.account, device=own.device_id, random_bytes=os.urandom)
+            core = NodeCore(messaging, calls, random_bytes=os.urandom, unix_ms=unix_ms_at)
             core.start(monotonic_now())
             yield core
         finally:
@@ -123,11 +138,20 @@ class _Daemon:
                     self._begin_stamp(effect)
                 case Told():
                     self._publish(effect)
+                case CallTold():
+                    self._publish_call(effect)
+                case _:
+                    self._media.perform(effect)
 
     def _publish(self, told: Told) -> None:
         self._hub.publish(lambda seq: views.event_of(seq, told.event, told.message))
         if isinstance(told.event, m.StoreOvertaken):
             logger.warning("this store is an old copy; nothing more is sent from it")
+
+    def _publish_call(self, told: CallTold) -> None:
+        self._hub.publish(lambda seq: views.call_event_of(seq, told.view, told.contact_name))
+        if told.view.state is CallState.ENDED:
+            self._sounds.ended(told.view.call)
 
     def _begin_stamp(self, order: m.FindStamp) -> None:
         task = asyncio.get_running_loop().create_task(self._find_stamp(order))
@@ -142,6 +166,14 @@ class _Daemon:
     def _on_crash(self, error: BaseException) -> None:
         self._crash = error
         self._stop.set()
+
+
+def _hang_up_all(core: NodeCore, now: Instant) -> None:
+    """End what is going on, so that nobody waits for us to come back."""
+    calls = core.calls(now)
+    for view in calls.views():
+        if view.state is not CallState.ENDED:
+            calls.hang_up(view.call, now)
 
 
 def _search(order: m.FindStamp, given_up: Callable[[], bool]) -> bytes | None:

@@ -5,49 +5,50 @@ the control contract. Contacts are named by the name that the person gave them, 
 account id.
 """
 
-import asyncio
 import os
 from collections.abc import Callable
-from typing import TypeVar
 
 import hark
 from hark.control import schema
-from hark.errors import MalformedError, UnknownContactError, UsageError
-from hark.identity.account_id import display, parse_display
+from hark.errors import UsageError
+from hark.identity.account_id import display
 from hark.identity.invitation import Invitation
-from hark.machine import Instant, Machine
+from hark.machine import Instant
 from hark.messaging.machine import Messaging
 from hark.messaging.views import ContactView
 from hark.node import views
-from hark.node.core import NodeCore, NodeEffect, NodeInput
+from hark.node.asking import CoreAsker, contact_view, message_id_of, position_of, resolve
+from hark.node.call_service import CallService
+from hark.node.call_sound import CallSounds
+from hark.node.core import NodeCore
 from hark.node.doctor import checks_of
 from hark.node.event_hub import EventHub, Feed
 from hark.node.paths import Paths
 from hark.runtime.clock import unix_now_ms
-from hark.runtime.core_thread import CoreThread
-from hark.wire.ids import MESSAGE_ID_BYTES, AccountId, MessageId
-
-ResultT = TypeVar("ResultT")
+from hark.wire.ids import AccountId, MessageId
 
 
-class Node:
+class Node(CallService):
     """A running node, as its faces see it.
 
     Args:
-        core: the thread that runs the node's core.
+        asker: asks the node's core.
         hub: where events are published.
         paths: of this profile.
+        sounds: the sound of its calls.
         stop: ends the program.
     """
 
     def __init__(
         self,
-        core: CoreThread[NodeInput, NodeEffect],
+        asker: CoreAsker,
         hub: EventHub,
         paths: Paths,
+        sounds: CallSounds,
         stop: Callable[[], None],
     ) -> None:
-        self._core = core
+        super().__init__(asker, sounds)
+        self._asker = asker
         self._hub = hub
         self._paths = paths
         self._stop = stop
@@ -75,17 +76,19 @@ class Node:
             link = messaging.contact_link().uri() if ready else ""
             return views.account_of(own, link, core.home_reasons(now))
 
-        return await self._ask_core(ask)
+        return await self._asker.ask(ask)
 
     async def contacts(self) -> list[schema.Contact]:
         """List contacts and requests, by name."""
-        found = await self._ask(lambda messaging, _now: messaging.contacts())
+        found = await self._asker.ask_messaging(lambda messaging, _now: messaging.contacts())
         listed = sorted(found, key=lambda view: (view.name.casefold(), view.account_id))
         return [views.contact_of(view) for view in listed]
 
     async def invite(self) -> schema.Invitation:
         """Make an invitation."""
-        invitation = await self._ask(lambda messaging, now: messaging.invite(now))
+        invitation = await self._asker.ask_messaging(
+            lambda messaging, now: messaging.invite(now)
+        )
         return schema.Invitation(
             link=invitation.uri(), expires_unix_ms=invitation.expires_unix_ms
         )
@@ -96,9 +99,9 @@ class Node:
 
         def ask(messaging: Messaging, now: Instant) -> ContactView:
             account = messaging.add(invitation, request.name, now)
-            return _contact(messaging, account)
+            return contact_view(messaging, account)
 
-        return views.contact_of(await self._ask(ask))
+        return views.contact_of(await self._asker.ask_messaging(ask))
 
     async def accept(self, request: schema.ContactRequest) -> schema.Contact:
         """Accept a stranger's request."""
@@ -120,31 +123,31 @@ class Node:
         """Give a contact another name."""
 
         def ask(messaging: Messaging, now: Instant) -> ContactView:
-            account = _resolve(messaging, request.contact)
+            account = resolve(messaging, request.contact)
             messaging.rename(account, request.name, now)
-            return _contact(messaging, account)
+            return contact_view(messaging, account)
 
-        return views.contact_of(await self._ask(ask))
+        return views.contact_of(await self._asker.ask_messaging(ask))
 
     async def send(self, request: schema.SendRequest) -> schema.Sent:
         """Send a text: durable on this device when this returns."""
 
         def ask(messaging: Messaging, now: Instant) -> tuple[AccountId, MessageId]:
-            account = _resolve(messaging, request.contact)
+            account = resolve(messaging, request.contact)
             return account, messaging.send_text(account, request.text, now)
 
-        account, message_id = await self._ask(ask)
+        account, message_id = await self._asker.ask_messaging(ask)
         return schema.Sent(id=message_id.hex(), contact=display(account))
 
     async def message(self, message_id: str) -> schema.Message:
         """Return one message."""
-        wanted = _message_id(message_id)
+        wanted = message_id_of(message_id)
 
         def ask(messaging: Messaging, _now: Instant) -> schema.Message | None:
             found = messaging.message(wanted)
             return None if found is None else views.message_of(found.contact, found)
 
-        message = await self._ask(ask)
+        message = await self._asker.ask_messaging(ask)
         if message is None:
             raise UsageError("there is no message of that id")
         return message
@@ -153,19 +156,19 @@ class Node:
         self, contact: str, limit: int, before: str | None
     ) -> list[schema.Message]:
         """Return a page of a conversation, oldest first."""
-        first_known = None if before is None else _message_id(before)
+        first_known = None if before is None else message_id_of(before)
 
         def ask(messaging: Messaging, _now: Instant) -> list[schema.Message]:
-            account = _resolve(messaging, contact)
-            position = None if first_known is None else _position(messaging, first_known)
+            account = resolve(messaging, contact)
+            position = None if first_known is None else position_of(messaging, first_known)
             page = messaging.history(account, limit, position)
             return [views.message_of(account, view) for view in page]
 
-        return await self._ask(ask)
+        return await self._asker.ask_messaging(ask)
 
     async def read(self, request: schema.ReadRequest) -> None:
         """Note that the person has seen messages of a conversation; sends read receipts."""
-        only = {_message_id(text) for text in request.messages} or None
+        only = {message_id_of(text) for text in request.messages} or None
 
         def change(messaging: Messaging, account: AccountId, now: Instant) -> None:
             messaging.mark_read(account, now, only)
@@ -189,7 +192,7 @@ class Node:
             reasons = core.home_reasons(now)
             return checks_of(messaging.whoami(), messaging.diagnostics(), reasons)
 
-        return schema.Diagnosis(checks=await self._ask_core(ask))
+        return schema.Diagnosis(checks=await self._asker.ask(ask))
 
     async def stop(self) -> None:
         """Stop the node; returns when the answer may be sent."""
@@ -205,63 +208,8 @@ class Node:
         """Carry out a command that names one contact; return the contact as it is then."""
 
         def ask(messaging: Messaging, now: Instant) -> ContactView:
-            account = _resolve(messaging, contact)
+            account = resolve(messaging, contact)
             change(messaging, account, now)
-            return _contact(messaging, account)
+            return contact_view(messaging, account)
 
-        return views.contact_of(await self._ask(ask))
-
-    async def _ask(self, question: Callable[[Messaging, Instant], ResultT]) -> ResultT:
-        """Run a function of messaging on the core's thread."""
-        return await self._ask_core(lambda core, now: question(core.messaging(now), now))
-
-    async def _ask_core(self, question: Callable[[NodeCore, Instant], ResultT]) -> ResultT:
-        """Run a function of the core on its thread."""
-
-        def on_core(core: Machine[NodeInput, NodeEffect], now: Instant) -> ResultT:
-            assert isinstance(core, NodeCore)
-            return question(core, now)
-
-        return await asyncio.wrap_future(self._core.call(on_core))
-
-
-def _resolve(messaging: Messaging, contact: str) -> AccountId:
-    """Return the account of a contact named by name or account id.
-
-    Raises:
-        UnknownContactError: nobody, or more than one, is called so.
-    """
-    known = messaging.contacts()
-    try:
-        wanted = parse_display(contact)
-    except (MalformedError, UsageError):
-        matches = [view.account_id for view in known if view.name == contact]
-    else:
-        matches = [view.account_id for view in known if view.account_id == wanted]
-    if len(matches) > 1:
-        raise UnknownContactError("several contacts have this name: use the account id")
-    if not matches:
-        raise UnknownContactError("nobody is called that here")
-    return matches[0]
-
-
-def _contact(messaging: Messaging, account: AccountId) -> ContactView:
-    return next(view for view in messaging.contacts() if view.account_id == account)
-
-
-def _position(messaging: Messaging, message_id: MessageId) -> bytes:
-    """Return the place of a message in its conversation."""
-    found = messaging.message(message_id)
-    if found is None:
-        raise UsageError("there is no message of that id")
-    return found.position
-
-
-def _message_id(text: str) -> MessageId:
-    try:
-        raw = bytes.fromhex(text)
-    except ValueError:
-        raw = b""
-    if len(raw) != MESSAGE_ID_BYTES:
-        raise UsageError("a message id has 32 hexadecimal digits")
-    return MessageId(raw)
+        return views.contact_of(await self._asker.ask_messaging(ask))

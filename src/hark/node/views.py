@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from hark.calls import events as c
+from hark.calls.media import MediaPath, MediaQuality
 from hark.control import schema
 from hark.identity.account_id import display
 from hark.messaging import events as m
@@ -47,7 +49,67 @@ def contact_of(view: ContactView) -> schema.Contact:
         devices=view.device_count,
         unread=view.unread,
         last_unix_ms=view.last_unix_ms,
+        wants_call=view.wants_call,
     )
+
+
+def call_of(view: c.CallView, contact_name: str) -> schema.Call:
+    """Describe a call.
+
+    Args:
+        view: the call as it is now.
+        contact_name: what the person calls the contact.
+    """
+    return schema.Call(
+        id=view.call.hex(),
+        contact=display(view.account),
+        contact_name=contact_name,
+        outgoing=view.outgoing,
+        state=view.state.value,
+        reason="" if view.reason is None else view.reason.name.lower(),
+        by_peer=view.by_peer,
+        refusal=view.refusal.name.lower(),
+        path=None if view.path is None else _path_of(view.path),
+        sas=[f"{emoji.symbol} {emoji.name}" for emoji in view.sas],
+        heard=view.heard,
+        muted=view.muted,
+        held=view.held,
+        recording=view.records,
+        peer_muted=view.peer_muted,
+        peer_held=view.peer_held,
+        peer_recording=view.peer_records,
+        quality=None if view.quality is None else _quality_of(view.quality),
+        redials=view.redials,
+        duration_ms=view.duration_ms,
+    )
+
+
+def _path_of(path: MediaPath) -> schema.CallPath:
+    return schema.CallPath(
+        kind=path.kind.value,
+        relay=path.relay,
+        nat=path.nat.value,
+        address_shown=path.address_shown,
+        address_seen=path.address_seen,
+    )
+
+
+def _quality_of(quality: MediaQuality) -> schema.CallQuality:
+    return schema.CallQuality(
+        round_trip_ms=quality.round_trip_ms,
+        loss_sent=quality.loss_sent,
+        loss_received=quality.loss_received,
+        jitter_ms=quality.jitter_ms,
+        frames_played=quality.frames_played,
+        frames_concealed=quality.frames_concealed,
+        frames_refused=quality.frames_refused,
+    )
+
+
+def call_event_of(seq: int, view: c.CallView, contact_name: str) -> schema.Event:
+    """Describe that a call is new or has changed."""
+    call = call_of(view, contact_name)
+    return schema.Event(seq=seq, kind="call", contact=call.contact, call=call)
 
 
 def message_of(contact: AccountId, view: MessageView) -> schema.Message:
@@ -63,6 +125,9 @@ def message_of(contact: AccountId, view: MessageView) -> schema.Message:
         held_by=view.held_by,
         cause=view.cause.value,
         unread=view.unread,
+        kind=view.kind,
+        outcome="" if view.outcome is None else view.outcome.name.lower(),
+        duration_ms=view.duration_ms,
     )
 
 

@@ -10,11 +10,14 @@ from functools import partial
 from random import Random
 from typing import TypeVar
 
+from hark.calls.events import CallView
+from hark.calls.machine import Calls
+from hark.calls.media import MediaFact, MediaOrder
 from hark.errors import StoreStaleError
 from hark.machine import Instant, RandomBytes
 from hark.messaging import events as m
-from hark.messaging.machine import Messaging
-from hark.node.core import NodeCore, NodeEffect, NodeInput, Told
+from hark.messaging.machine import Messaging, load_own
+from hark.node.core import CallTold, NodeCore, NodeEffect, NodeInput, Told
 from hark.node.links import (
     CloseConnection,
     ConnectionInput,
@@ -24,6 +27,7 @@ from hark.node.links import (
 from hark.overlay.link.events import FrameReceived, TransportLost, TransportOpened
 from hark.overlay.mailbox.stamps import find_nonce
 from hark.wire.address import Address
+from hark.wire.ids import CallId
 from hark_lab.sim.clock import Calendar, Timer, VirtualClock
 from hark_lab.sim.device_store import Crash, DictDeviceStore
 from hark_lab.sim.network import Connection
@@ -75,6 +79,10 @@ class SimNode:
         """Given every event that the core tells its faces."""
         self.on_crash: Callable[[SimNode], None] = _ignore
         """Given this node when a planned crash has come."""
+        self.calls: dict[CallId, CallView] = {}
+        """Every call that the core has told its faces of, as it was told last."""
+        self.on_media_order: Callable[[MediaOrder], None] = _ignore
+        """Given what the core orders of its media engine; without one, no call connects."""
         self._timer: Timer | None = None
         self._connections: dict[int, Connection] = {}
         self._life = 0
@@ -92,8 +100,12 @@ class SimNode:
             unix_ms=self.calendar.unix_ms,
             instance=self._random_bytes(16),
         )
+        own = load_own(self.store)
         self._core = NodeCore(
-            messaging, random_bytes=self._random_bytes, unix_ms=self.calendar.unix_ms
+            messaging,
+            Calls(account=own.account, device=own.device_id, random_bytes=self._random_bytes),
+            random_bytes=self._random_bytes,
+            unix_ms=self.calendar.unix_ms,
         )
         self._run(self._core.start)
 
@@ -129,6 +141,15 @@ class SimNode:
         answers: list[AnswerT] = []
         self._run(lambda now: answers.append(question(self._core.messaging(now))))
         return answers[0]
+
+    def call(self, command: Callable[[NodeCore, Instant], object]) -> bool:
+        """Carry out a command about calls; whether it was carried out before a crash."""
+        return self._run(lambda now: command(self._core, now))
+
+    def tell_media(self, fact: MediaFact) -> None:
+        """Give the core a fact of its media engine."""
+        if self.up:
+            self._feed(fact)
 
     # The core.
 
@@ -187,6 +208,10 @@ class SimNode:
                 self._clock.after(STAMP_S, self._alive(partial(self._find_stamp, effect)))
             case Told(event):
                 self.told(event)
+            case CallTold(view):
+                self.calls[view.call] = view
+            case _:
+                self.on_media_order(effect)
 
     def _open(self, number: int, address: Address) -> None:
         connection = self._dial(address)

@@ -45,6 +45,7 @@ class Conversation:
             NodeNotRunningError: the node has stopped, and the call with it.
         """
         with self._hanging_up_by_signal(), keys(self._press):
+            self._show(self._call)
             try:
                 while (other := await self._other_call(await self._follow())) is not None:
                     self._call = other

@@ -99,10 +99,11 @@ class CallSound:
 
     async def _read(self) -> None:
         try:
-            while True:
-                self._waiting.append(await self._websocket.recv(decode=False))
-                self._news.set()
-        except ConnectionClosed:
+            with suppress(ConnectionClosed):
+                while True:
+                    self._waiting.append(await self._websocket.recv(decode=False))
+                    self._news.set()
+        finally:
             self._news.set()
 
     def _check_end(self) -> None:

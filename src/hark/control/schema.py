@@ -80,7 +80,8 @@ class Message(Record):
     order: int
     """Place in the conversation: grows, the same on both sides for one sender."""
     state: str
-    """waiting · held · delivered · read · expired; `received` for the other side's."""
+    """waiting · held · delivered · read · expired; `received` for the other side's, `noted` for
+    a call."""
     held_by: int
     """Homes that hold it."""
     cause: str

@@ -7,7 +7,7 @@ call rings leaves a missed call, or nothing. Source: spec/messaging.md#calls.
 
 from collections.abc import Iterable
 
-from hark.errors import UsageError
+from hark.errors import MalformedError, UsageError
 from hark.messaging import call_records, contacts, outbox, outgoing, peers, trust
 from hark.messaging.asks import RowKey
 from hark.messaging.events import (
@@ -72,11 +72,19 @@ def take_signal(
         late: whether it has lain somewhere for longer than a call rings.
 
     Raises:
-        MalformedError: it is no signal.
+        MalformedError: it is no signal; if it matters, the calls hear of that all the same.
     """
-    signal = parse_signal(payload.body)
     account = AccountId(contact.account)
+    own_epoch = work.own.chain.epoch
+    signalled = CallSignalled(account, device, payload.body, own_epoch, contact.epoch)
     matters = not late and trust.stopping_cause(contact) is Cause.NONE
+    try:
+        signal = parse_signal(payload.body)
+    except MalformedError:
+        if matters:
+            # Whatever goes on with this device ends by it.
+            work.emit(signalled)
+        raise
     if isinstance(signal, CallOffer):
         outcome = CallOutcome.RINGING if matters else CallOutcome.MISSED
         is_new = call_records.note(
@@ -90,8 +98,7 @@ def take_signal(
         # A call that was here before does not ring again, whoever repeats its offer.
         matters = matters and is_new
     if matters:
-        own_epoch = work.own.chain.epoch
-        work.emit(CallSignalled(account, device, payload.body, own_epoch, contact.epoch))
+        work.emit(signalled)
 
 
 def _send(work: Work, order: SignalOrder) -> None:

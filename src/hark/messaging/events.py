@@ -5,7 +5,7 @@ faces. An effect becomes visible only after the transaction that gave rise to it
 committed, so nothing leaves the device that a crash could make it forget.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from hark.wire.address import Address
@@ -345,7 +345,7 @@ class SignalOrder:
     """Send a signal to a contact: put once, given up after a minute."""
 
     account: AccountId
-    body: bytes
+    body: bytes = field(repr=False)
     device: DeviceId | None
     """To this device; None: to all."""
     but_not: DeviceId | None
@@ -384,8 +384,8 @@ class CallSignalled:
 
     account: AccountId
     device: DeviceId
-    body: bytes
-    """As it was carried (`hark.wire.call`); not parsed yet."""
+    body: bytes = field(repr=False)
+    """As it was carried (`hark.wire.call`); perhaps no signal at all."""
     own_epoch: int
     contact_epoch: int
     """Epochs of the two accounts as we know them."""

@@ -275,7 +275,8 @@ def _take_request(work: Work, arrival: Arrival, contact: ContactRow | None) -> N
             work.notify(ContactChanged(account, ContactChange.ADDED))
         contacts.become_accepted(work, contact)
         return
-    work.t.put(CONTACTS, contact._replace(wants_call=int(body.wants_call)))
+    if body.wants_call:
+        work.t.put(CONTACTS, contact._replace(wants_call=1))
     if is_new:
         work.notify(ContactChanged(account, ContactChange.REQUESTED))
     elif body.wants_call:
@@ -402,7 +403,7 @@ def _take_own_contact(work: Work, body: SyncContact, sent_unix_ms: int) -> None:
     row = work.t.get(CONTACTS, account) or row
     blocked_since = row.status == ContactStatus.BLOCKED and row.changed_unix_ms > sent_unix_ms
     if row.status != status and not blocked_since:
-        row = row._replace(status=status.value)
+        row = row._replace(status=status.value, wants_call=0)
         if status is ContactStatus.BLOCKED:
             contacts.forget_outgoing(work, account)
     # It counts only if the number that the person looked at there was of this very epoch.

@@ -132,6 +132,8 @@ class JitterBuffer:
         """Whether so much is lost that successors are waited for."""
         self._came_late = False
         """Whether a packet came after its turn since the buffer last grew."""
+        self._waited_for = -1
+        """Counter of the last missing packet for which a moment was inserted: one for each."""
         self._takes_to_shrink = SHRINK_EVERY
 
     @property
@@ -208,10 +210,11 @@ class JitterBuffer:
 
     def _fill_hole(self) -> Take:
         """Fill the moment of a packet that is not here while newer ones are."""
-        self._note_hole(1)
-        if self._wants_more():
+        if self._waited_for != self._next and self._wants_more():
+            self._waited_for = self._next
             self._insert(1)
             return self._conceal()
+        self._note_hole(1)
         self._next += 1
         successor = self._held.get(self._next)
         if successor is None:

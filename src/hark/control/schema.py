@@ -146,7 +146,8 @@ class Call(Record):
     by_peer: bool
     """For `ended`: whether the other side ended it."""
     refusal: str
-    """For `ended` with `refused`: what was wrong, as a word of the list in spec/control.md."""
+    """For `ended` with `refused`: what was wrong, as a word of the list in
+    spec/control.md#refusals; empty otherwise."""
     path: CallPath | None
     sas: list[str]
     """Seven emoji with their names, as `🐶 Dog`, to compare; empty while they are checked."""

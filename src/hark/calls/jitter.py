@@ -29,7 +29,7 @@ MAX_DEPTH = 10
 MAX_SPAN = MAX_DEPTH + 2
 """No packet is held that is this many frames older than the newest."""
 MAX_CONCEALED = 10
-"""Frames in a row; the codec has faded to nothing by then."""
+"""Frames in a row; what is made up after that is nothing like the voice."""
 
 FIRST_SLACK_S = 0.010
 """The first packet has to lie here this long: packets that come a little later than the first

@@ -29,8 +29,9 @@ class VoiceEncoder:
 
     def __init__(self) -> None:
         self._encoder = OpusEncoder()
-        self._expected_loss = FIRST_EXPECTED_LOSS
-        self._encoder.expect_loss(self._expected_loss)
+        self.expected_loss = FIRST_EXPECTED_LOSS
+        """Share of packets that is prepared for, 0..1."""
+        self._encoder.expect_loss(self.expected_loss)
 
     def encode(self, frame: bytes) -> bytes:
         """Return the packet of the next 20 ms; every packet has one and the same size."""
@@ -41,9 +42,9 @@ class VoiceEncoder:
 
         Reports come about once a second. More loss is believed at once, less of it slowly.
         """
-        expected = max(share, self._expected_loss * CALMED_BY)
-        self._expected_loss = expected if expected >= NO_LOSS else 0.0
-        self._encoder.expect_loss(self._expected_loss)
+        expected = max(share, self.expected_loss * CALMED_BY)
+        self.expected_loss = expected if expected >= NO_LOSS else 0.0
+        self._encoder.expect_loss(self.expected_loss)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,8 @@ class VoicePlayer:
         self._buffer = JitterBuffer()
         self._played = 0
         self._refused = 0
+        self._sounds = False
+        """Whether something has been played since it was last silent."""
 
     @property
     def counters(self) -> VoiceCounters:
@@ -116,7 +119,14 @@ class VoicePlayer:
             case Conceal():
                 return self._decoder.conceal()
             case Starve():
-                return SILENCE
+                return self._fall_silent()
+
+    def _fall_silent(self) -> bytes:
+        """Return silence; the first time, what there was still fades out."""
+        if not self._sounds:
+            return SILENCE
+        self._sounds = False
+        return fade_over(self._decoder.conceal(), SILENCE)
 
     def _decode(self, packet: bytes) -> bytes:
         try:
@@ -125,6 +135,7 @@ class VoicePlayer:
             self._refused += 1
             return self._decoder.conceal()
         self._played += 1
+        self._sounds = True
         return frame
 
     def _recover(self, next_packet: bytes) -> bytes:

@@ -82,7 +82,7 @@ def test_recordings_of_the_machine_come_in_order_without_noise(tmp_path: Path) -
 def test_not_more_is_taken_than_a_call_needs(tmp_path: Path) -> None:
     folder = tmp_path / "root" / speech.RECORDINGS
     for number in range(1, 5):
-        write_wav(folder / f"{number}.wav", number, seconds=2.5)
+        write_wav(folder / f"{number}.wav", number, seconds=2.0)
     found = find_speech(None, tmp_path / "cache", tmp_path / "root")
     assert len(found.frames) == MAX_SPEECH_S * FRAMES_PER_S
     assert values_of(found.frames) == [1, 2, 3]

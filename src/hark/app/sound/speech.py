@@ -20,7 +20,7 @@ from hark.app.sound.wav import WavReader
 from hark.errors import SoundFileError
 from hark.wire.sound import FRAME_BYTES, FRAMES_PER_S, SAMPLE_RATE_HZ
 
-MAX_SPEECH_S = 6
+MAX_SPEECH_S = 5
 """As much as is taken of any source, in seconds."""
 PACKAGE = "alsa-utils"
 RECORDINGS = Path("usr/share/sounds/alsa")

@@ -18,7 +18,7 @@ from hark.control.schema import Call
 from hark.errors import CallError, HarkError
 from hark.wire.sound import SILENCE
 
-LEAD_FRAMES = 3
+LEAD_FRAMES = 4
 """Sent ahead, so that a moment in which this program is late is not heard."""
 LAST_WORD_S = 5.0
 """How long to wait for the reason of a call's end, in seconds, once its sound has ended."""

@@ -27,6 +27,8 @@ WORDS = {
     Grade.GOOD: "good",
     Grade.VERY_GOOD: "very good",
 }
+TITLE = "Sound test"
+"""First line of every report."""
 LOSS_LIMITS = (0.01, 0.05, 0.15)
 """Largest share for very good, good and fair. Voice with concealment and error correction loses
 little to 5 %, and is hard to follow beyond 15 %."""
@@ -100,7 +102,7 @@ def report(found: Findings) -> str:
 
 
 def _lines(found: Findings) -> Iterator[str]:
-    yield "Sound test"
+    yield TITLE
     path = found.path
     if path is None:
         yield _not_connected(found.call)

@@ -26,6 +26,8 @@ class Cast:
 
     stage: Stage
     teller: Teller
+    speech_file: Path | None = None
+    """What to say in the call, as the person has chosen it."""
     accounts: dict[str, Account] = field(default_factory=dict)
 
     canaries: set[bytes] = field(default_factory=set)

@@ -1,4 +1,4 @@
-"""`hark demo`: the seven steps, with real processes, for a person or for a program."""
+"""`hark demo`: the eight steps, with real processes, for a person or for a program."""
 
 import json
 import signal
@@ -12,10 +12,11 @@ from typing import Annotated
 import typer
 
 from hark.app.cli.command import Command
-from hark.app.cli.demo import beginning, ending, faults
+from hark.app.cli.demo import beginning, calling, ending, faults
 from hark.app.cli.demo.cast import Cast, Facts
 from hark.app.cli.demo.stage import Stage
 from hark.app.cli.demo.teller import Teller
+from hark.app.sound.wav import WavReader
 from hark.control.problems import sentence_of
 from hark.errors import HarkError
 
@@ -23,12 +24,13 @@ STEPS: dict[str, Callable[[Cast], Facts]] = {
     "accounts": beginning.accounts,
     "invitation": beginning.invitation,
     "messages": beginning.messages,
+    "call": calling.call,
     "killed": faults.killed,
     "restored": faults.restored,
     "inventory": ending.inventory,
     "by_hand": ending.by_hand,
 }
-"""The seven steps, by their field in the JSON object."""
+"""The eight steps, by their field in the JSON object."""
 FOLDER = Path(".hark-demo")
 
 
@@ -36,22 +38,34 @@ def demo(
     folder: Annotated[
         Path, typer.Option("--folder", metavar="DIR", help="Made anew at each run.")
     ] = FOLDER,
+    speech: Annotated[
+        Path | None,
+        typer.Option(
+            "--speech",
+            metavar="FILE",
+            help="A WAV file to say in the call. Without it: recordings of this machine.",
+        ),
+    ] = None,
     *,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object and nothing else.")
     ] = False,
 ) -> None:
-    """Show two people, a bot and a supernode at work, in seven steps; takes half a minute.
+    """Show two people, a bot and a supernode at work, in eight steps; takes a minute.
 
     Everything is real: processes, stores on disk, a supernode that is killed. It needs no
-    network, asks nothing, and leaves a folder with which you can go on by hand.
+    network, asks nothing, and leaves a folder with which you can go on by hand. Where no
+    recorded speech is found, the package with ALSA's is fetched; without it a signal is used.
     """
     signal.signal(signal.SIGTERM, _end)
     result: dict[str, object] = {"ok": False}
     error: HarkError | None = None
     begin = time.monotonic()
+    if speech is not None:
+        # A file that cannot be used is better refused now than in the fourth step.
+        WavReader(speech).close()
     with Stage(folder) as stage:
-        cast = Cast(stage, Teller(silent=as_json))
+        cast = Cast(stage, Teller(silent=as_json), speech)
         for name, step in STEPS.items():
             facts, error = _play(step, cast)
             result[name] = facts

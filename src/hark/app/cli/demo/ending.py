@@ -1,4 +1,4 @@
-"""Steps 6 and 7: what the supernode knows, and how to go on."""
+"""Steps 7 and 8: what the supernode knows, and how to go on."""
 
 import shutil
 import sys
@@ -12,9 +12,9 @@ from hark.supernode.inventory import Inventory, inventory_of
 
 
 def inventory(cast: Cast) -> Facts:
-    """Step 6: what lies on the supernode's disk, and what does not."""
+    """Step 7: what lies on the supernode's disk, and what does not."""
     stage, teller = cast.stage, cast.teller
-    teller.step(6, "What the supernode knows")
+    teller.step(7, "What the supernode knows")
     stored = inventory_of(stage.supernode_dir)
     teller.say("`hark supernode inventory`, from its real database. All that it has stored:")
     teller.show(_as_text(stored))
@@ -25,7 +25,8 @@ def inventory(cast: Cast) -> Facts:
     # While it runs its files move under the eyes that look at them.
     stage.stop_all()
     found = scan(stage.supernode_dir, sorted(cast.canaries))
-    sought = f"{len(cast.canaries)} texts, account ids, safety numbers and recovery words"
+    count = len(cast.canaries)
+    sought = f"{count} texts, account ids, call ids, safety numbers and recovery words"
     if stored.findings or found.findings:
         raise DemoError("; ".join(stored.findings + found.findings))
     teller.say(f"A scan of every byte of its {len(found.files)} files for the {sought}")
@@ -41,9 +42,9 @@ def inventory(cast: Cast) -> Facts:
 
 
 def by_hand(cast: Cast) -> Facts:
-    """Step 7: where everything lies and how to go on."""
+    """Step 8: where everything lies and how to go on."""
     stage, teller = cast.stage, cast.teller
-    teller.step(7, "Where everything lies, and how to go on by hand")
+    teller.step(8, "Where everything lies, and how to go on by hand")
     for profile in (ALICE, BOB, ECHO, RESTORED):
         teller.fact(profile, str(stage.paths(profile).data_dir))
     teller.fact("supernode", str(stage.supernode_dir))

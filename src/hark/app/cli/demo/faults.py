@@ -1,4 +1,4 @@
-"""Steps 4 and 5: what survives when programs are killed and devices are lost."""
+"""Steps 5 and 6: what survives when programs are killed and devices are lost."""
 
 import time
 
@@ -29,9 +29,9 @@ TOLD_TIMEOUT_S = 30.0
 
 
 def killed(cast: Cast) -> Facts:
-    """Step 4: mail for a node that is stopped survives `kill -9` of the supernode."""
+    """Step 5: mail for a node that is stopped survives `kill -9` of the supernode."""
     stage, teller = cast.stage, cast.teller
-    teller.step(4, "Bob is away, and the supernode is killed")
+    teller.step(5, "Bob is away, and the supernode is killed")
     stage.stop_node(BOB)
     teller.say(f"Bob's node is stopped. Alice sends him {WHILE_AWAY_COUNT} messages.")
     texts = [f"While you were away: {number}" for number in range(1, WHILE_AWAY_COUNT + 1)]
@@ -70,9 +70,9 @@ def killed(cast: Cast) -> Facts:
 
 
 def restored(cast: Cast) -> Facts:
-    """Step 5: Bob restores his account from the words; Alice is told and has to look."""
+    """Step 6: Bob restores his account from the words; Alice is told and has to look."""
     stage, teller = cast.stage, cast.teller
-    teller.step(5, "Bob loses his device and restores his account from 24 words")
+    teller.step(6, "Bob loses his device and restores his account from 24 words")
     number_before = cast.client(ALICE).contact("Bob").safety_number
     stage.stop_node(BOB)
     with teller.waiting("restoring"):

@@ -67,6 +67,8 @@ class Stage:
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self.address: Address | None = None
         """Of the supernode, once it has started."""
+        self.admin_port = 0
+        """Where its counters can be asked for."""
 
     def __enter__(self) -> Self:
         self._clear()
@@ -114,6 +116,7 @@ class Stage:
             raise DemoError(f"the supernode did not start: {self._last_words('supernode')}")
         ready = _READY.parse(line)
         self.address = Address(NodeId(bytes.fromhex(ready.node_id)), HOST, ready.port)
+        self.admin_port = ready.admin_port
         return self.address
 
     def start_node(self, profile: str) -> Client:

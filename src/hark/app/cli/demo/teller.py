@@ -10,7 +10,7 @@ from rich.text import Text
 
 from hark.app.cli.text import escape
 
-STEP_COUNT = 7
+STEP_COUNT = 8
 
 
 class Teller:
@@ -26,7 +26,7 @@ class Teller:
         self._console = Console(highlight=False, quiet=silent, width=width, soft_wrap=True)
 
     def step(self, number: int, title: str) -> None:
-        """Begin one of the seven steps."""
+        """Begin one of the eight steps."""
         self._console.print(f"\n[bold]{number}/{STEP_COUNT}  {escape_markup(title)}[/bold]")
 
     def say(self, sentence: str) -> None:

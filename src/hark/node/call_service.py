@@ -82,10 +82,17 @@ class CallService:
     async def call_sound(self, call: str) -> SoundFeed:
         """Attach to the sound of a call."""
         call_id = _call_id(call)
-        view = await self._core_asker.ask(lambda core, now: core.calls(now).view(call_id))
-        if view is None or view.reason is not None:
-            raise NoSuchCallError
-        return self._sounds.attach(call_id)
+        feed = self._sounds.attach(call_id)
+        # Asked after it: the end of a call that ends just now is either told to this feed, or
+        # seen here.
+        try:
+            view = await self._core_asker.ask(lambda core, now: core.calls(now).view(call_id))
+            if view is None or view.reason is not None:
+                raise NoSuchCallError
+        except BaseException:
+            feed.close()
+            raise
+        return feed
 
     async def leave_voicemail(self, request: schema.VoicemailRequest) -> schema.Sent:
         """Send a spoken message: durable on this device when this returns."""

@@ -8,6 +8,7 @@ from hark.control import schema
 from hark.identity.account_id import display
 from hark.messaging import events as m
 from hark.messaging.views import ContactView, MessageView, OwnAccount
+from hark.wire.call import EndReason
 from hark.wire.ids import AccountId, NodeId
 
 
@@ -68,7 +69,7 @@ def call_of(view: c.CallView, contact_name: str) -> schema.Call:
         state=view.state.value,
         reason="" if view.reason is None else view.reason.name.lower(),
         by_peer=view.by_peer,
-        refusal=view.refusal.name.lower(),
+        refusal=view.refusal.name.lower() if view.reason is EndReason.REFUSED else "",
         path=None if view.path is None else _path_of(view.path),
         sas=[f"{emoji.symbol} {emoji.name}" for emoji in view.sas],
         heard=view.heard,

@@ -190,7 +190,7 @@ def test_who_finds_nobody_leaves_a_message(phone: Phone, speech: Path, tmp_path:
     code, shown, complaint = ended(child)
     assert code == 0
     assert "only the first 25 s of long.wav" in complaint
-    assert "your message of 25 s has been left" in shown
+    assert "your message has been left (0:25)" in shown
     assert len(phone.calls.voicemail) == 25 * FRAMES_PER_S * OPUS_PACKET_BYTES
 
 

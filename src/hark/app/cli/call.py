@@ -96,8 +96,8 @@ def _leave(client: Client, account: str, frames: list[bytes], screen: Screen) ->
     from hark.app.cli.talk.spoken import packets_of  # noqa: PLC0415
 
     client.leave_voicemail(account, packets_of(frames))
-    length_s = len(frames) * FRAME_MS / 1000
-    screen.say(f"Nobody took the call; your message of {length_s:.0f} s has been left.")
+    length = output.duration(len(frames) * FRAME_MS)
+    screen.say(f"Nobody took the call; your message has been left ({length}).")
 
 
 COMMAND = Command(call, "hark call bob --audio in.wav --record out.wav")

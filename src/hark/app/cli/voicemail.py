@@ -61,10 +61,9 @@ def _all_of(client: Client) -> list[tuple[Contact, Message]]:
 def _list(messages: list[tuple[Contact, Message]]) -> None:
     for contact, message in messages:
         new = "  new" if message.unread else ""
-        length_s = message.duration_ms / 1000
         print(
             f"{output.short_id(message)}  {output.clock_time(message.sent_unix_ms)}  "
-            f"{escape(contact.name):<20} {length_s:>3.0f} s{new}"
+            f"{escape(contact.name):<20} {output.duration(message.duration_ms)}{new}"
         )
     if not messages:
         print("There are no spoken messages.")

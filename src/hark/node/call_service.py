@@ -21,11 +21,15 @@ class CallService:
     Args:
         asker: asks the node's core.
         sounds: who speaks and listens in which call.
+        prepare_media: has the media engine loaded before the first call.
     """
 
-    def __init__(self, asker: CoreAsker, sounds: CallSounds) -> None:
+    def __init__(
+        self, asker: CoreAsker, sounds: CallSounds, prepare_media: Callable[[], None]
+    ) -> None:
         self._core_asker = asker
         self._sounds = sounds
+        self._prepare_media = prepare_media
 
     async def calls(self) -> list[schema.Call]:
         """List the calls of this moment, oldest first, and those that ended a minute ago."""
@@ -78,6 +82,8 @@ class CallService:
     async def limit_calls(self, request: schema.CallLimitRequest) -> None:
         """Set how many calls are taken at once, until the node stops."""
         await self._core_asker.ask(lambda core, now: core.calls(now).set_limit(request.calls))
+        # Who says how many calls it takes is about to take calls.
+        self._prepare_media()
 
     async def call_sound(self, call: str) -> SoundFeed:
         """Attach to the sound of a call."""

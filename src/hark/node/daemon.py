@@ -93,7 +93,9 @@ class _Daemon:
         on_stop_signal(loop, self._stop.set)
         await self._core.start()
         asker = CoreAsker(self._core)
-        node = Node(asker, self._hub, self._paths, self._sounds, self._stop.set)
+        node = Node(
+            asker, self._hub, self._paths, self._sounds, self._media.prepare, self._stop.set
+        )
         server = ControlServer(node, self._paths.socket)
         try:
             await server.start()
@@ -150,7 +152,10 @@ class _Daemon:
 
     def _publish_call(self, told: CallTold) -> None:
         self._hub.publish(lambda seq: views.call_event_of(seq, told.view, told.contact_name))
-        if told.view.state is CallState.ENDED:
+        if told.view.state is CallState.INCOMING:
+            # While it rings there is time to load what the answer needs.
+            self._media.prepare()
+        elif told.view.state is CallState.ENDED:
             self._sounds.ended(told.view.call)
 
     def _begin_stamp(self, order: m.FindStamp) -> None:

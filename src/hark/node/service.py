@@ -36,6 +36,7 @@ class Node(CallService):
         hub: where events are published.
         paths: of this profile.
         sounds: the sound of its calls.
+        prepare_media: has the media engine loaded before the first call.
         stop: ends the program.
     """
 
@@ -45,9 +46,10 @@ class Node(CallService):
         hub: EventHub,
         paths: Paths,
         sounds: CallSounds,
+        prepare_media: Callable[[], None],
         stop: Callable[[], None],
     ) -> None:
-        super().__init__(asker, sounds)
+        super().__init__(asker, sounds, prepare_media)
         self._asker = asker
         self._hub = hub
         self._paths = paths

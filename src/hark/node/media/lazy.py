@@ -32,13 +32,18 @@ class LazyEngine:
         self._orders: list[MediaOrder] = []
         self._attached: dict[CallId, SoundPort] = {}
 
+    def prepare(self) -> None:
+        """Load the engine now, because a call is likely to come."""
+        if self._engine is None and self._loading is None:
+            self._loading = asyncio.get_running_loop().create_task(self._load_engine())
+
     def perform(self, order: MediaOrder) -> None:
         """Carry out an order, now or as soon as the engine is there."""
         if self._engine is not None:
             self._engine.perform(order)
             return
-        if self._loading is None and isinstance(order, OpenMedia):
-            self._loading = asyncio.get_running_loop().create_task(self._load_engine())
+        if isinstance(order, OpenMedia):
+            self.prepare()
         # Before anything was opened there is nothing to change or to close.
         if self._loading is not None:
             self._orders.append(order)

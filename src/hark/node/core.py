@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from hark.calls import events as c
 from hark.calls.machine import Calls
-from hark.calls.media import MediaFact, MediaOrder
+from hark.calls.media import MediaFact, MediaOrder, MediaSilent
 from hark.errors import DiskFullError
 from hark.machine import Instant, RandomBytes, UnixMs
 from hark.messaging import events as m
@@ -138,6 +138,10 @@ class NodeCore:
             case m.StampFound():
                 self._collected.append(item)
             case _:
+                if isinstance(item, MediaSilent):
+                    # A new path is agreed upon over the links. If this machine has moved to
+                    # another network they are as dead, and would notice much later.
+                    self._pool.probe(now)
                 self._calls.handle(item, now)
         self._collected.extend(self._pool.take_facts())
         if len(self._collected) >= MAX_BATCH:

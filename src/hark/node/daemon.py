@@ -94,7 +94,12 @@ class _Daemon:
         await self._core.start()
         asker = CoreAsker(self._core)
         node = Node(
-            asker, self._hub, self._paths, self._sounds, self._media.prepare, self._stop.set
+            asker,
+            self._hub,
+            self._paths,
+            self._sounds,
+            prepare_media=self._media.prepare,
+            stop=self._stop.set,
         )
         server = ControlServer(node, self._paths.socket)
         try:

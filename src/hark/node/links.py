@@ -149,6 +149,13 @@ class LinkPool:
             entry.client.send_live(order.mailbox, order.token, order.envelope, now)
             self._pump(order.address.node_id, now)
 
+    def probe(self, now: Instant) -> None:
+        """Find out soon whether the links that seem to stand do: the network may be another."""
+        for home, entry in self._links.items():
+            if entry.up:
+                entry.client.connect_now(now)
+                self._pump(home, now)
+
     def reason(self, home: NodeId) -> str:
         """Return why the link to a supernode is down, for a person; empty when it is up."""
         entry = self._links.get(home)

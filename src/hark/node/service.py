@@ -46,6 +46,7 @@ class Node(CallService):
         hub: EventHub,
         paths: Paths,
         sounds: CallSounds,
+        *,
         prepare_media: Callable[[], None],
         stop: Callable[[], None],
     ) -> None:

@@ -38,6 +38,8 @@ FULL: dict[str, list[list[str]]] = {
     "seal_open": [["--seconds", "10"]],
     "ratchet_commit": [["--seconds", "20"]],
     "call_setup": [["--count", "100"]],
+    "voice_quality": [["--seeds", "5"]],
+    "mouth_to_ear": [["--seconds", "20", "--pairs", "5"]],
     "cold_commands": [[]],
     "idle_node": [[]],
     "peers": [[]],

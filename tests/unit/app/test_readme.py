@@ -63,8 +63,9 @@ def options_of(name: str) -> dict[str, bool]:
 def argument_counts(name: str) -> tuple[int, float]:
     """Return how many arguments a command takes at least and at most."""
     described = make_reference.describe(name)
-    least = len(described.arguments)
-    return least, float("inf") if described.takes_many else least
+    most = len(described.arguments)
+    least = sum(not name.startswith("[") for name, _meaning in described.arguments)
+    return least, float("inf") if described.takes_many else most
 
 
 def check_own(words: list[str]) -> None:

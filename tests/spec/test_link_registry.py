@@ -33,6 +33,7 @@ LINK_LIMITS = {
     "ping_growth": liveness.GROWTH,
     "longest_ping_s": liveness.MAX_INTERVAL_S,
     "pong_timeout_s": liveness.PONG_TIMEOUT_S,
+    "probe_timeout_s": liveness.PROBE_TIMEOUT_S,
     "silence_s": server.MAX_SILENCE_S,
     "first_window_s": backoff.FIRST_WINDOW_S,
     "longest_window_s": backoff.MAX_WINDOW_S,

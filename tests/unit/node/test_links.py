@@ -18,6 +18,7 @@ from hark.node.links import (
     SendOnConnection,
 )
 from hark.overlay.link.events import FrameReceived, TransportLost, TransportOpened
+from hark.overlay.link.liveness import PROBE_TIMEOUT_S
 from hark.overlay.mailbox.custody import custody_leaf, sign_custody
 from hark.wire import link as wire
 from hark.wire.address import Address
@@ -171,3 +172,17 @@ def test_link_to_our_own_home_is_kept() -> None:
     pool.take()
     pool.pool.handle_deadline(Instant(FOREIGN_IDLE_S + 1))
     assert CloseConnection(connection) not in pool.take()
+
+
+def test_links_in_doubt_are_given_up_soon_and_only_those_that_seem_to_stand_are_asked() -> None:
+    pool = Pool()
+    pool.pool.keep(ADDRESS, NOW)
+    pool.pool.probe(NOW)
+    connection = pool.come_up()
+    pool.pool.probe(NOW)
+    (ping,) = pool.take()
+    assert isinstance(ping, SendOnConnection)
+    assert isinstance(wire.NODE_FRAME_PARSER.parse(ping.frame), wire.Ping)
+    later = Instant(PROBE_TIMEOUT_S)
+    pool.pool.handle_deadline(later)
+    assert pool.take() == [CloseConnection(connection)]

@@ -22,6 +22,9 @@ GROWTH = 1.5
 """Factor after each answered ping: five minutes are reached in a quarter of an hour."""
 PONG_TIMEOUT_S = 15.0
 """How long to wait for a pong. Longer than any round trip, TCP retransmissions included."""
+PROBE_TIMEOUT_S = 3.0
+"""The same where there is reason to doubt the link and somebody waits: enough for several
+retransmissions. To be wrong costs one more connection, to wait longer would cost a call."""
 JITTER = 0.1
 """Part of the interval that is drawn, downwards, so that pings of many nodes do not align."""
 CAREFUL_PONGS = 8
@@ -49,6 +52,7 @@ class Liveness:
         self._nonce = 0
         self._awaiting_pong = False
         self._growth_open = False
+        self._in_doubt = False
         self._due: Instant = Instant(0.0)
 
     @property
@@ -62,7 +66,7 @@ class Liveness:
 
     def link_opened(self, now: Instant) -> None:
         """Begin to watch a new link over the same path."""
-        self._awaiting_pong = False
+        self._awaiting_pong = self._in_doubt = False
         self._growth_open = False
         self._postpone(now)
 
@@ -73,7 +77,7 @@ class Liveness:
 
     def heard(self, now: Instant) -> None:
         """Note that a frame came: the other end is there."""
-        self._awaiting_pong = False
+        self._awaiting_pong = self._in_doubt = False
         self._postpone(now)
 
     def pong(self, nonce: int) -> None:
@@ -87,8 +91,11 @@ class Liveness:
             self._interval_s = min(self._interval_s * GROWTH, MAX_INTERVAL_S)
 
     def probe(self, now: Instant) -> None:
-        """Make a ping due now: there is reason to doubt the link."""
-        if not self._awaiting_pong:
+        """Make a ping due now, and wait for its pong less long: there is reason for doubt."""
+        if self._awaiting_pong:
+            self._due = min(self._due, Instant(now + PROBE_TIMEOUT_S))
+        else:
+            self._in_doubt = True
             self._due = now
 
     def handle_deadline(self, now: Instant) -> Silence:
@@ -101,7 +108,7 @@ class Liveness:
             return Silence.LOST
         self._awaiting_pong = self._growth_open = True
         self._nonce = int.from_bytes(self._random_bytes(4), "big")
-        self._due = Instant(now + PONG_TIMEOUT_S)
+        self._due = Instant(now + (PROBE_TIMEOUT_S if self._in_doubt else PONG_TIMEOUT_S))
         return Silence.PING
 
     def deadline(self) -> Instant:

@@ -8,6 +8,7 @@ from hark.overlay.link.liveness import (
     FIRST_INTERVAL_S,
     MAX_INTERVAL_S,
     PONG_TIMEOUT_S,
+    PROBE_TIMEOUT_S,
     Liveness,
     Silence,
 )
@@ -132,3 +133,30 @@ def test_probe_makes_a_ping_due_and_a_changed_path_forgets_what_was_learned() ->
     liveness.probe(Instant(1000.0))
     assert liveness.handle_deadline(Instant(1000.0)) is Silence.PING
     assert liveness.interval_s == FIRST_INTERVAL_S
+
+
+def test_in_doubt_a_pong_is_waited_for_less_long() -> None:
+    liveness = opened()
+    liveness.probe(Instant(1.0))
+    assert liveness.handle_deadline(Instant(1.0)) is Silence.PING
+    assert liveness.handle_deadline(Instant(0.9 + PROBE_TIMEOUT_S)) is Silence.NOTHING
+    assert liveness.handle_deadline(Instant(1.0 + PROBE_TIMEOUT_S)) is Silence.LOST
+
+
+def test_doubt_shortens_the_wait_for_a_pong_that_is_under_way_but_never_lengthens_it() -> None:
+    liveness = opened()
+    sent = liveness.deadline()
+    assert liveness.handle_deadline(sent) is Silence.PING
+    liveness.probe(sent)
+    liveness.probe(Instant(sent + 1))
+    assert liveness.deadline() == sent + PROBE_TIMEOUT_S
+
+
+def test_doubt_ends_with_anything_heard() -> None:
+    liveness = opened()
+    liveness.probe(Instant(1.0))
+    assert liveness.handle_deadline(Instant(1.0)) is Silence.PING
+    liveness.heard(Instant(1.1))
+    sent = liveness.deadline()
+    assert liveness.handle_deadline(sent) is Silence.PING
+    assert liveness.deadline() == sent + PONG_TIMEOUT_S

@@ -7,6 +7,7 @@ ways. What else is used of them is public.
 import importlib.metadata
 import inspect
 import logging
+import socket
 
 import aioice.ice
 import aioice.stun
@@ -14,9 +15,10 @@ import aioice.turn
 import pytest
 from aiortc.rtcdtlstransport import SRTP_PROFILES, RTCCertificate, RTCDtlsTransport
 
+from hark.calls.media import LocalMedia
 from hark.node.media.engine import LIBRARIES, MediaEngine
-from hark.node.media.ice import IceConnection
-from tests.shell.media.ends import in_a_loop
+from hark.wire.call import CandidateKind
+from tests.shell.media.ends import CALL, a_call, in_a_loop
 
 
 def test_versions_are_those_that_were_read() -> None:
@@ -76,12 +78,26 @@ def test_encryption_with_a_seal_of_its_own_is_there() -> None:
     assert names == [b"SRTP_AEAD_AES_256_GCM", b"SRTP_AEAD_AES_128_GCM"]
 
 
-def test_no_server_is_known_that_was_not_named() -> None:
+def test_no_server_is_asked_that_was_not_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def note(name: object, *_: object) -> str:
+        asked.append(name)
+        raise OSError("no names here")
+
+    for function in ("gethostbyname", "getaddrinfo"):
+        monkeypatch.setattr(socket, function, note)
+
     async def scenario() -> None:
-        connection = IceConnection(controlling=True, hide_address=False)
-        assert connection.stun_server is None
-        assert connection.turn_server is None
-        await connection.close()
+        async with a_call() as (left, right):
+            for end in (left, right):
+                [local] = end.told(LocalMedia)
+                assert local.final
+                assert {one.kind for one in local.candidates} == {CandidateKind.HOST}
+                connection = end.engine._open[CALL, 1]._ice
+                assert connection.stun_server is None
+                assert connection.turn_server is None
+        assert asked == []
 
     in_a_loop(scenario)
 

@@ -26,8 +26,8 @@ MAX_PACKET_BYTES = 1275
 """Longest packet of one frame (RFC 6716, 3.2.1). A peer may send any size up to it."""
 
 COMPLEXITY = 9
-"""Of 0..10. PESQ at 10 % loss is 3.45 with 5, 3.51 with 7 and 3.63 with 9, for 1.8, 2.0 and 2.2 %
-of a core; 10 gives the same as 9."""
+"""Of 0..10. PESQ at 10 % loss is 3.45 with 5, 3.51 with 7 and 3.63 with 9, for 1.8, 2.0 and
+2.2 % of a core; 10 gives the same as 9."""
 MAX_EXPECTED_LOSS = 0.15
 """Beyond it the copies take more from the voice than they save; measured up to 20 % of loss."""
 

@@ -13,6 +13,7 @@ from typing import TypeVar
 from hark.calls.media import (
     AddCandidates,
     ConnectMedia,
+    IceServer,
     LocalCandidates,
     LocalMedia,
     MediaConnected,
@@ -139,8 +140,9 @@ class End:
         call: CallId = CALL,
         connection: int = 1,
         hide_address: bool = False,
+        servers: tuple[IceServer, ...] = (),
     ) -> None:
-        self.engine.perform(OpenMedia(call, connection, controlling, hide_address, ()))
+        self.engine.perform(OpenMedia(call, connection, controlling, hide_address, servers))
 
 
 def introduce(

@@ -12,6 +12,7 @@ from hark.control import schema
 from hark.node.paths import paths_of
 from tests.shell.control.conftest import Served
 from tests.shell.control.fake_calls import FakeCalls, FakeSound
+from tests.shell.control.fake_node import FakeNode
 
 SAS = ["🐶 Dog", "🐱 Cat", "🦁 Lion", "🐎 Horse", "🦄 Unicorn", "🐷 Pig", "🐘 Elephant"]
 PATH = schema.CallPath(
@@ -29,6 +30,18 @@ QUALITY = schema.CallQuality(
 TIMEOUT_S = 20.0
 
 
+class ListeningNode(FakeNode):
+    """Knows when somebody follows a call: what changes from then on is seen."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.is_followed = False
+
+    async def calls(self) -> list[schema.Call]:
+        self.is_followed = True
+        return await super().calls()
+
+
 class Phone:
     """The node of the caller, whose calls the test makes go on."""
 
@@ -40,7 +53,8 @@ class Phone:
             "PULSE_SERVER": "unix:/nowhere",
             "PYTHONUNBUFFERED": "1",
         }
-        self.served = Served(paths_of("default", self.environment).socket)
+        self.node = ListeningNode()
+        self.served = Served(paths_of("default", self.environment).socket, self.node)
 
         self._runs = False
 
@@ -83,8 +97,8 @@ class Phone:
         return next(iter(self.calls.known.values()))
 
     def sound(self) -> FakeSound:
-        """Wait until the sound of a call is attached; return Bob's end of it."""
-        until(lambda: self.calls.sounds)
+        """Wait until a call is followed and its sound attached; return Bob's end of it."""
+        until(lambda: self.calls.sounds and self.node.is_followed)
         return next(iter(self.calls.sounds.values()))
 
     def change(self, **fields: object) -> None:

@@ -1,6 +1,7 @@
 """`hark call`, `answer` and `hangup` before a person and for a script, over a fake node."""
 
 import array
+import functools
 import json
 import signal
 import termios
@@ -8,13 +9,18 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from hark.app.cli.talk.spoken import packets_of
 from hark.app.sound.wav import WavReader, WavWriter
+from hark.control.schema import Message
+from hark.errors import NoSuchCallError
 from hark.wire.sound import FRAMES_PER_S, OPUS_PACKET_BYTES
 from tests.e2e.terminal import Terminal
 from tests.shell.cli.phone import PATH, SAS, Phone, ended, until
 from tests.shell.control.fake_calls import change, frame_of
+from tests.shell.control.fake_node import message_of
 
 
 @pytest.fixture
@@ -127,6 +133,7 @@ def test_a_call_that_was_none_says_why_and_how(
 
 def test_a_name_cannot_steer_the_terminal(phone: Phone, speech: Path) -> None:
     child = phone.hark("call", "bob", "--audio", str(speech))
+    phone.sound()
     phone.change(contact_name="b\x1b[2Job", state="ringing")
     phone.end()
     assert "It rings at b<U+001B>[2Job." in ended(child)[1]
@@ -258,8 +265,6 @@ def test_a_relayed_call_and_a_broken_one_are_told(phone: Phone, speech: Path) ->
 
 
 def change_path(**fields: object) -> object:
-    import msgspec  # noqa: PLC0415
-
     return msgspec.structs.replace(PATH, **fields)
 
 
@@ -305,6 +310,47 @@ def test_who_answers_before_it_rings_waits(phone: Phone, speech: Path) -> None:
     assert ended(child)[0] == 0
 
 
+def test_a_caller_who_gives_up_too_soon_is_waited_for_again(
+    phone: Phone, speech: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = phone.ring()
+
+    def gone(_call_id: str, **_fields: object) -> object:
+        monkeypatch.undo()
+        phone.calls.change(first.id, state="ended", reason="cancelled", by_peer=True)
+        raise NoSuchCallError
+
+    monkeypatch.setattr(phone.calls, "change", gone)
+    child = phone.hark("answer", "--audio", str(speech))
+    assert child.stdout is not None
+    assert child.stdout.readline() == "That caller has just given up.\n"
+    phone.served.call(lambda: phone.calls.ring(2))
+    until(lambda: phone.calls.known["0" * 31 + "2"].state == "connecting")
+    phone.served.call(lambda: phone.calls.end("0" * 31 + "2", by_peer=True))
+    assert ended(child)[0] == 1
+
+
+def test_a_chat_tells_of_whoever_calls_and_of_what_became_of_it(phone: Phone) -> None:
+    with Terminal(["chat", "bob"], phone.environment) as terminal:
+        terminal.wait_for("> ")
+        phone.ring()
+        terminal.wait_for("(bob is calling: hark answer)")
+        phone.change(muted=True)
+        rung = message_of(7, "", outgoing=False, kind="call")
+        for outcome in ("ringing", "missed"):
+            message = change_message(rung, outcome=outcome, unread=outcome == "missed")
+            publish = functools.partial(phone.served.node.publish, "state", message)
+            phone.served.call(publish)
+        terminal.wait_for("* bob called: missed")
+        assert terminal.shown.count("is calling") == 1
+        assert "ringing" not in terminal.shown
+        assert terminal.press_until_end("\x04") == 0
+
+
+def change_message(message: Message, **fields: object) -> Message:
+    return msgspec.structs.replace(message, **fields)
+
+
 def test_ctrl_c_ends_the_waiting(phone: Phone, speech: Path) -> None:
     child = phone.hark("answer", "--audio", str(speech))
     assert child.stdout is not None
@@ -335,9 +381,6 @@ def test_privacy_is_shown_and_changed(phone: Phone) -> None:
 def test_a_spoken_message_is_listed_saved_and_read(
     phone: Phone, speech: Path, tmp_path: Path
 ) -> None:
-    from hark.app.cli.talk.spoken import packets_of  # noqa: PLC0415
-    from tests.shell.control.fake_node import message_of  # noqa: PLC0415
-
     message = message_of(7, "", outgoing=False, unread=True, kind="voicemail")
     phone.served.node.talk.append(message)
     phone.served.node.unread.append(message.id)

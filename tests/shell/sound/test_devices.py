@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +13,11 @@ import pytest
 from hark.app.sound import devices, portaudio
 from hark.app.sound.devices import MAX_WAITING_FRAMES, Microphone, Speaker, running
 from hark.errors import SoundDeviceError
-from hark.wire.sound import SILENCE
+from hark.wire.sound import FRAMES_PER_S, OPUS_PACKET_BYTES, SILENCE
+from tests.e2e.terminal import Terminal
 from tests.shell.cli.phone import Phone, until
 from tests.shell.control.fake_calls import frame_of
+from tests.shell.control.fake_node import message_of
 from tests.shell.sound.sound_server import SoundServer, is_installed
 
 needs_server = pytest.mark.skipif(
@@ -155,6 +158,37 @@ def test_a_call_by_microphone_and_speaker_carries_both_voices(
         out, err = child.communicate(timeout=20)
     assert child.returncode == 0, err
     assert "bob hung up after 0:01" in out
+
+
+@needs_server
+def test_who_finds_nobody_speaks_a_message_and_the_other_side_hears_it(
+    server: SoundServer, tmp_path: Path
+) -> None:
+    server.plug_in("room")
+    phone = Phone(tmp_path / "home")
+    phone.environment["PULSE_SERVER"] = server.environment["PULSE_SERVER"]
+    with phone, Terminal(["call", "bob"], phone.environment) as terminal:
+        phone.sound()
+        phone.end(reason="no_answer", by_peer=False)
+        terminal.wait_for("Leave a spoken message of up to 25 s? [y/N]")
+        terminal.type("y\n")
+        terminal.wait_for("Speak now.")
+        terminal.wait_for("Recording: 23 s left")
+        terminal.type(" ")
+        terminal.wait_for("your message has been left (0:0")
+        assert terminal.wait_for_end() == 0
+        length = len(phone.calls.voicemail) // OPUS_PACKET_BYTES
+        assert FRAMES_PER_S <= length < 10 * FRAMES_PER_S
+
+        message = message_of(7, "", outgoing=False, unread=True, kind="voicemail")
+        phone.served.node.talk.append(message)
+        phone.served.node.unread.append(message.id)
+        started_s = time.monotonic()
+        child = phone.hark("voicemail", message.id[:8])
+        _out, err = child.communicate(timeout=20)
+        assert (child.returncode, err) == (0, "")
+        assert time.monotonic() - started_s > (length - 10) / FRAMES_PER_S
+        assert phone.served.node.unread == []
 
 
 def test_without_the_sound_library_the_package_is_named(tmp_path: Path) -> None:

@@ -44,21 +44,34 @@ def answer(
 async def _talk(
     socket: Path, account: str, audio: Path | None, record: Path | None, screen: Screen
 ) -> Call:
-    async with Bot.connect(socket) as bot, open_ends(audio, record, screen.say) as ends:
-        taken = await _taken(bot, account, screen, recording=record is not None)
-        return await Conversation(bot, taken, ends, screen).run()
+    async with Bot.connect(socket) as bot:
+        if audio is None:
+            # The microphone stays closed while nobody is there.
+            await _ringing(bot, account, screen)
+        async with open_ends(audio, record, screen.say) as ends:
+            taken = await _taken(bot, account, screen, recording=record is not None)
+            return await Conversation(bot, taken, ends, screen).run()
 
 
 async def _taken(bot: Bot, account: str, screen: Screen, *, recording: bool) -> Call:
     """Take the first call that rings, of this account or (when empty) of anybody."""
-    if not any(_is_wanted(call, account) for call in await bot.calls()):
-        screen.say("Nobody is calling. Waiting for a call; Ctrl-C ends that.")
+    while True:
+        ringing = await _ringing(bot, account, screen)
+        try:
+            return await bot.answer_call(ringing.id, recording=recording)
+        except NoSuchCallError:
+            screen.say("That caller has just given up.")
+
+
+async def _ringing(bot: Bot, account: str, screen: Screen) -> Call:
+    """Wait until a call rings; return it."""
+    for call in await bot.calls():
+        if _is_wanted(call, account):
+            return call
+    screen.say("Nobody is calling. Waiting for a call; Ctrl-C ends that.")
     async for call in bot.incoming_calls():
         if _is_wanted(call, account):
-            try:
-                return await bot.answer_call(call.id, recording=recording)
-            except NoSuchCallError:
-                screen.say("That caller has just given up. Waiting for another call.")
+            return call
     raise NoSuchCallError
 
 

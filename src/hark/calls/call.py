@@ -264,7 +264,7 @@ class Call:
     def record(self, outcome: CallOutcome, now: Instant) -> None:
         """Note in the history what this call is now."""
         over = outcome is CallOutcome.ANSWERED
-        duration_ms = self._duration_ms(now) if over else 0
+        duration_ms = self.duration_ms(now) if over else 0
         self.effects.append(
             RecordCall(self.id, self.peer.account, self.caller_device, outcome, duration_ms)
         )
@@ -326,8 +326,8 @@ class Call:
 
     # Showing.
 
-    def view(self, now: Instant) -> CallView:
-        """Return what a person is shown."""
+    def view(self, duration_ms: int) -> CallView:
+        """Return what a person is shown; how long it has lasted is given (`duration_ms`)."""
         return CallView(
             call=self.id,
             account=self.peer.account,
@@ -351,10 +351,11 @@ class Call:
             quality=self.quality,
             connection=self.current,
             redials=self.redials,
-            duration_ms=self._duration_ms(now),
+            duration_ms=duration_ms,
         )
 
-    def _duration_ms(self, now: Instant) -> int:
+    def duration_ms(self, now: Instant) -> int:
+        """Return the time since the answer, up to the end, in milliseconds; 0 before."""
         if self._answered_at is None:
             return 0
         until = self.ended_at if self.state is CallState.ENDED else now

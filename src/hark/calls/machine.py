@@ -9,7 +9,6 @@ Source: spec/calls.md.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from hark.calls import facts, joining, signals
 from hark.calls.call import Call, Timer
@@ -200,12 +199,12 @@ class Calls:
 
     def views(self) -> list[CallView]:
         """Return all calls, those included that ended within the last minute."""
-        return [call.view(self._now) for call in self._calls.values()]
+        return [self._view(call) for call in self._calls.values()]
 
     def view(self, call: CallId) -> CallView | None:
         """Return one call, or None."""
         found = self._calls.get(call)
-        return None if found is None else found.view(self._now)
+        return None if found is None else self._view(found)
 
     # Signals.
 
@@ -318,6 +317,9 @@ class Calls:
             raise NoSuchCallError
         return found
 
+    def _view(self, call: Call) -> CallView:
+        return call.view(call.duration_ms(self._now))
+
     def _live(self) -> list[Call]:
         return [call for call in self._calls.values() if call.state is not CallState.ENDED]
 
@@ -333,10 +335,11 @@ class Calls:
         self._now = max(self._now, now)
         yield
         for call in self._calls.values():
-            view = replace(call.view(self._now), duration_ms=0)
+            # That time passes is no change.
+            view = call.view(duration_ms=0)
             if self._shown.get(call.id) != view:
                 self._shown[call.id] = view
-                self._effects.append(CallChanged(call.view(self._now)))
+                self._effects.append(CallChanged(self._view(call)))
         self._forget()
 
     def _forget(self) -> None:

@@ -5,6 +5,7 @@ import os
 import time
 from random import Random
 
+import aiortc.clock
 import pytest
 
 from hark.calls.media import (
@@ -16,6 +17,7 @@ from hark.calls.media import (
     LocalMedia,
     MediaClosed,
     MediaConnected,
+    MediaFact,
     MediaFailed,
     MediaFailure,
     MediaQuality,
@@ -25,6 +27,7 @@ from hark.calls.media import (
     SetPlaying,
     SetSending,
 )
+from hark.crypto import sframe
 from hark.node.media.ice import IceConnection
 from hark.wire.call import CallTransport
 from hark.wire.ids import CallId
@@ -209,6 +212,24 @@ def test_peer_learns_at_once_that_the_connection_was_closed() -> None:
             # Who closes is told nothing more.
             assert not left.told(MediaClosed)
             assert not left.told(MediaFailed)
+
+    in_a_loop(scenario)
+
+
+def test_connection_may_be_closed_from_within_the_news_of_its_end() -> None:
+    async def scenario() -> None:
+        async with a_call() as (left, right):
+
+            def on_fact(fact: MediaFact) -> None:
+                if isinstance(fact, MediaClosed):
+                    left.engine.perform(CloseMedia(CALL, 1))
+                    left.engine.perform(EndMedia(CALL))
+
+            left.on_fact = on_fact
+            right.engine.perform(CloseMedia(CALL, 1))
+            await left.wait(MediaClosed)
+            await asyncio.sleep(0.1)
+            assert len(left.told(MediaClosed)) == 1
 
     in_a_loop(scenario)
 
@@ -418,6 +439,56 @@ def test_stall_of_the_program_is_not_made_up_for_by_a_burst() -> None:
             time.sleep(1.0)  # noqa: ASYNC251
             await asyncio.sleep(0.02)
             assert speaker.taken - before <= 7
+
+    in_a_loop(scenario)
+
+
+def test_calendar_may_be_set_during_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        async with two_ends() as (left, right):
+            listener = Speaker()
+            left.engine.attach(CALL, Speaker(tone(400)))
+            right.engine.attach(CALL, listener)
+            await connect(left, right)
+            await right.wait(MediaQuality)
+            for moment in (0.0, 4e9):
+                monkeypatch.setattr(time, "time", lambda moment=moment: moment)
+                monkeypatch.setattr(aiortc.clock, "current_ms", lambda: -1)
+                await asyncio.sleep(0.5)
+                assert share_of_tone(await heard_lately(listener), 400) > HEARD
+            quality = await right.wait(MediaQuality, count=2)
+            assert quality.jitter_ms < 50
+            assert quality.round_trip_ms < 200
+            assert not right.told(MediaSilent)
+
+    in_a_loop(scenario)
+
+
+def test_path_that_the_network_has_taken_away_is_a_failure_and_no_farewell() -> None:
+    async def scenario() -> None:
+        async with a_call() as (left, right):
+            # As the library does when the other end has not consented for half a minute.
+            await left.engine._open[CALL, 1]._ice.close()
+            failed = await left.wait(MediaFailed, within_s=2)
+            assert failed.cause is MediaFailure.NOT_CONNECTED
+            assert not left.told(MediaClosed)
+            await right.wait(MediaSilent, within_s=3)
+
+    in_a_loop(scenario)
+
+
+def test_key_that_has_sealed_enough_ends_the_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sframe, "COUNTER_LIMIT", sframe.FIRST_COUNTER + 10)
+
+    async def scenario() -> None:
+        async with two_ends() as (left, right):
+            introduce(left, right)
+            left.open(controlling=True)
+            right.open(controlling=False)
+            failed = await left.wait(MediaFailed)
+            assert failed.cause is MediaFailure.ENGINE
 
     in_a_loop(scenario)
 

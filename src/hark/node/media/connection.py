@@ -88,10 +88,13 @@ class MediaConnection:
         """Try further addresses of the other end."""
         self._spawn(self._add(order))
 
-    async def close(self) -> None:
-        """Say farewell to the other end and let go of everything. Tells nothing."""
+    def hush(self) -> None:
+        """Tell nothing from now on, and let go of sound."""
         self._over = True
         self._sound.falls(self.number)
+
+    async def close(self) -> None:
+        """Say farewell to the other end and let go of everything; after `hush`."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -101,7 +101,12 @@ class MediaEngine:
             connection.open()
 
     def _let_go(self, connection: MediaConnection) -> None:
-        self._open.pop((connection.call, connection.number), None)
+        name = connection.call, connection.number
+        # Told of its end, somebody may have closed it already.
+        if self._open.get(name) is not connection:
+            return
+        del self._open[name]
+        connection.hush()
         task = asyncio.get_running_loop().create_task(connection.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

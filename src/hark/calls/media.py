@@ -10,7 +10,7 @@ Implemented over aiortc in `hark.node.media`, in virtual time in `hark_lab.sim`.
 Source: spec/calls.md#media.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from hark.wire.call import CallCandidate, CallTransport
@@ -24,7 +24,7 @@ class IceServer:
     url: str
     """`stun:`, `turn:` or `turns:`, as RFC 7064 and RFC 7065 write it."""
     username: str = ""
-    credential: str = ""
+    credential: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

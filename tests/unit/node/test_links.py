@@ -185,4 +185,7 @@ def test_links_in_doubt_are_given_up_soon_and_only_those_that_seem_to_stand_are_
     assert isinstance(wire.NODE_FRAME_PARSER.parse(ping.frame), wire.Ping)
     later = Instant(PROBE_TIMEOUT_S)
     pool.pool.handle_deadline(later)
-    assert pool.take() == [CloseConnection(connection)]
+    assert pool.take() == [
+        CloseConnection(connection),
+        OpenConnection(connection + 1, ADDRESS),
+    ]

@@ -469,7 +469,12 @@ class LinkClient:
             case Silence.PING:
                 self._send(wire.Ping(self._liveness.nonce()))
             case Silence.LOST:
+                hurried = self._liveness.in_doubt
                 self._close("the supernode went silent", now)
+                if hurried:
+                    # Somebody waits. A restart of the supernode, after which its nodes have to
+                    # come back spread out, would not have been a silence.
+                    self._connect(now)
             case Silence.NOTHING:
                 pass
 

@@ -60,6 +60,11 @@ class Liveness:
         """The present silence before a ping, in seconds, without jitter."""
         return self._interval_s
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether nothing has been heard since the last `probe`."""
+        return self._in_doubt
+
     def nonce(self) -> int:
         """Return the nonce of the ping that is due or under way."""
         return self._nonce
@@ -92,11 +97,9 @@ class Liveness:
 
     def probe(self, now: Instant) -> None:
         """Make a ping due now, and wait for its pong less long: there is reason for doubt."""
-        if self._awaiting_pong:
-            self._due = min(self._due, Instant(now + PROBE_TIMEOUT_S))
-        else:
-            self._in_doubt = True
-            self._due = now
+        self._in_doubt = True
+        soon = Instant(now + PROBE_TIMEOUT_S) if self._awaiting_pong else now
+        self._due = min(self._due, soon)
 
     def handle_deadline(self, now: Instant) -> Silence:
         """Take the passing of time."""

@@ -28,6 +28,7 @@ from hark.overlay.link.events import (
     TransportLost,
     TransportOpened,
 )
+from hark.overlay.link.liveness import PROBE_TIMEOUT_S
 from hark.overlay.link.login import check_login
 from hark.wire import link as wire
 from hark.wire.codec import Message, encode
@@ -246,6 +247,19 @@ def test_connect_now_probes_a_link_that_stands() -> None:
     client = client_up()
     client.connect_now(at(5.0))
     assert [type(frame) for frame in sent(client.take_effects())] == [wire.Ping]
+
+
+def test_link_that_is_silent_in_doubt_is_replaced_at_once() -> None:
+    client = client_up()
+    client.connect_now(at(5.0))
+    client.take_effects()
+    client.handle_deadline(at(5.0 + PROBE_TIMEOUT_S))
+    effects = client.take_effects()
+    assert CloseTransport() in effects
+    assert effects[-1] == OpenTransport(ADDRESS)
+    # The one after that has its delay.
+    client.handle(TransportLost("no network"), at(9.0))
+    assert OpenTransport(ADDRESS) not in client.take_effects()
 
 
 def test_stop_says_goodbye_fails_the_asks_and_stays_away() -> None:

@@ -26,11 +26,7 @@ from hark.wire.call import EndReason, Refusal
 
 
 def take(call: Call, fact: MediaFact, now: Instant) -> None:
-    """Do what a fact says.
-
-    Raises:
-        SignalRefusedError: it has completed a check that failed.
-    """
+    """Do what a fact says."""
     connection = call.connections.get(fact.connection)
     if connection is None:
         return
@@ -38,7 +34,7 @@ def take(call: Call, fact: MediaFact, now: Instant) -> None:
         case LocalMedia():
             joining.take_local(call, fact, now)
         case LocalCandidates():
-            joining.add_local(call, fact, now)
+            joining.add_local(call, fact)
         case MediaConnected():
             call.path = fact.path
             redial.stands(call, connection, now)

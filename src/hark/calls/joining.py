@@ -41,16 +41,14 @@ def take_local(call: Call, fact: LocalMedia, now: Instant) -> None:
     _tell_end(call, connection, Inline(fact.transport, first, final), now)
     _send_batches(call, connection.own.more((), final=fact.final))
     _join(call, connection)
-    advance(call, now)
 
 
-def add_local(call: Call, fact: LocalCandidates, now: Instant) -> None:
+def add_local(call: Call, fact: LocalCandidates) -> None:
     """Tell the other side of more addresses of ours."""
     connection = call.connections.get(fact.connection)
     if connection is None or connection.local is None:
         return
     _send_batches(call, connection.own.more(fact.candidates, final=fact.final))
-    advance(call, now)
 
 
 def _tell_end(call: Call, connection: Connection, inline: Inline, now: Instant) -> None:
@@ -103,10 +101,9 @@ def take_answer(call: Call, item: SignalReceived, answer: CallAnswer, now: Insta
     call.send_others(CallEnd(call.id, EndReason.ELSEWHERE, Refusal.NONE))
     call.tell_status()
     _join(call, call.first)
-    advance(call, now)
 
 
-def take_candidates(call: Call, signal: CallCandidates, body: bytes, now: Instant) -> None:
+def take_candidates(call: Call, signal: CallCandidates, body: bytes) -> None:
     """Take a batch of the other side's addresses.
 
     Raises:
@@ -119,7 +116,6 @@ def take_candidates(call: Call, signal: CallCandidates, body: bytes, now: Instan
     connection = call.connections.get(signal.connection)
     if connection is not None:
         _give(call, connection)
-    advance(call, now)
 
 
 def take_redial(call: Call, signal: CallRedial, body: bytes, now: Instant) -> None:
@@ -138,7 +134,7 @@ def take_redial(call: Call, signal: CallRedial, body: bytes, now: Instant) -> No
     connection.theirs.first(signal.candidates, final=signal.final)
 
 
-def take_redial_answer(call: Call, signal: CallRedialAnswer, body: bytes, now: Instant) -> None:
+def take_redial_answer(call: Call, signal: CallRedialAnswer, body: bytes) -> None:
     """Connect a new connection.
 
     Raises:
@@ -153,7 +149,6 @@ def take_redial_answer(call: Call, signal: CallRedialAnswer, body: bytes, now: I
     connection.remote = signal.transport
     connection.theirs.first(signal.candidates, final=signal.final)
     _join(call, connection)
-    advance(call, now)
 
 
 def _book(call: Call, number: int) -> PeerCandidates | None:
@@ -191,18 +186,17 @@ def _give(call: Call, connection: Connection) -> None:
 # Confirmation.
 
 
-def take_confirm(call: Call, signal: CallConfirm, now: Instant) -> None:
+def take_confirm(call: Call, signal: CallConfirm) -> None:
     """Take the other side's confirmation.
 
     Raises:
         SignalRefusedError: it does not confirm what we have seen.
     """
     call.setup.take_confirm(signal)
-    advance(call, now)
 
 
 def advance(call: Call, now: Instant) -> None:
-    """Check and confirm what can be by now.
+    """Check and confirm what can be by now; after everything that has happened to a call.
 
     Raises:
         SignalRefusedError: the two ends have not seen the same signals.

@@ -92,7 +92,8 @@ class Calls:
         with self._moment(now):
             for call in list(self._calls.values()):
                 while (timer := call.take_due(self._now)) is not None:
-                    facts.fire(call, timer, self._now)
+                    with self._checking(call):
+                        facts.fire(call, timer, self._now)
 
     def deadline(self) -> Instant | None:
         """Return when to call `handle_deadline` next, or None for never."""
@@ -352,8 +353,9 @@ class Calls:
 
     @contextmanager
     def _checking(self, call: Call) -> Iterator[None]:
-        """End a call when one of its signals is refused."""
+        """Do something with a call, and then what can be checked; a refusal ends it."""
         try:
             yield
+            joining.advance(call, self._now)
         except SignalRefusedError as error:
             call.refuse(error.refusal, self._now)

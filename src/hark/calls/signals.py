@@ -88,7 +88,7 @@ def _take_of_callee(
                 joining.take_answer(call, item, signal, now)
         case CallRedialAnswer():
             if call.state in ANSWERED:
-                joining.take_redial_answer(call, signal, item.body, now)
+                joining.take_redial_answer(call, signal, item.body)
         case CallRedialWanted(connection=number):
             if call.state in ANSWERED:
                 redial.wanted(call, number, now)
@@ -113,9 +113,9 @@ def _take_of_both(
 ) -> None:
     match signal:
         case CallCandidates():
-            joining.take_candidates(call, signal, item.body, now)
+            joining.take_candidates(call, signal, item.body)
         case CallConfirm():
-            joining.take_confirm(call, signal, now)
+            joining.take_confirm(call, signal)
         case CallStatus():
             _take_status(call, signal)
         case CallEnd():

@@ -48,6 +48,7 @@ def frames_in(path: Path) -> list[bytes]:
         return list(iter(reader.next, None))
 
 
+@pytest.mark.claim("C-8")
 def test_a_script_calls_with_a_file_and_keeps_what_it_hears(
     phone: Phone, speech: Path, tmp_path: Path
 ) -> None:
@@ -201,6 +202,7 @@ def test_who_finds_nobody_leaves_a_message(phone: Phone, speech: Path, tmp_path:
     assert len(phone.calls.voicemail) == 25 * FRAMES_PER_S * OPUS_PACKET_BYTES
 
 
+@pytest.mark.claim("C-8")
 def test_keys_mute_hold_record_and_hang_up(phone: Phone, speech: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.wav"
     arguments = ["call", "bob", "--audio", str(speech), "--record", str(out)]

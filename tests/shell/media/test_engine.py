@@ -353,6 +353,7 @@ def test_no_path_is_said_when_the_peer_has_no_usable_address() -> None:
     in_a_loop(scenario)
 
 
+@pytest.mark.claim("C-5")
 def test_hidden_address_without_a_relay_fails_without_telling_an_address() -> None:
     async def scenario() -> None:
         async with two_ends() as (left, _):
@@ -382,6 +383,7 @@ def test_ten_calls_at_once_are_all_heard() -> None:
     in_a_loop(scenario)
 
 
+@pytest.mark.claim("N-4")
 def test_packets_have_one_size_and_one_pace_whatever_is_said(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -513,6 +515,7 @@ def test_failing_sound_ends_its_own_call_and_no_other() -> None:
     in_a_loop(scenario)
 
 
+@pytest.mark.claim("D-2")
 def test_nothing_of_a_call_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
         async with two_ends() as (left, right):

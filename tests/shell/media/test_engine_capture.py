@@ -87,6 +87,7 @@ async def a_call(a: str, b: str, *, muted: bool) -> Counter[str]:
         return Counter(str(line.get("fact")) for line in left.lines)
 
 
+@pytest.mark.claim("N-3", "N-4")
 def test_wire_shows_checks_a_handshake_and_packets_of_one_size_and_nothing_else(
     tmp_path: Path,
 ) -> None:

@@ -85,6 +85,7 @@ def garbage(count: int) -> list[bytes]:
     return made[:count]
 
 
+@pytest.mark.claim("C-6")
 def test_frames_under_other_keys_are_counted_and_never_played() -> None:
     def wrong_keys(own: str, peer: str, connection: int) -> MediaKeys:
         keys = keys_of(own, peer, connection)
@@ -109,6 +110,7 @@ def test_frames_under_other_keys_are_counted_and_never_played() -> None:
     in_a_loop(scenario)
 
 
+@pytest.mark.claim("A-4")
 def test_another_certificate_is_refused_before_any_media() -> None:
     async def scenario() -> None:
         async with two_ends() as (left, right):
@@ -126,6 +128,7 @@ def test_another_certificate_is_refused_before_any_media() -> None:
     in_a_loop(scenario)
 
 
+@pytest.mark.claim("A-5")
 @pytest.mark.parametrize("moment", ["before", "connected"])
 def test_datagrams_of_strangers_are_survived_and_counted(moment: str) -> None:
     async def scenario() -> None:
@@ -154,6 +157,7 @@ def test_datagrams_of_strangers_are_survived_and_counted(moment: str) -> None:
     in_a_loop(scenario)
 
 
+@pytest.mark.claim("A-5")
 def test_repeated_cut_and_bent_packets_are_counted_and_not_played(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -182,6 +186,7 @@ def test_repeated_cut_and_bent_packets_are_counted_and_not_played(
     in_a_loop(scenario)
 
 
+@pytest.mark.claim("C-6")
 def test_peer_with_valid_encryption_cannot_have_bad_frames_played() -> None:
     async def scenario() -> None:
         left = End("left")
@@ -238,6 +243,7 @@ def test_peer_with_valid_encryption_cannot_have_bad_frames_played() -> None:
     in_a_loop(scenario)
 
 
+@pytest.mark.claim("C-6")
 def test_frame_that_is_sealed_once_is_played_once() -> None:
     async def scenario() -> None:
         left = End("left")
@@ -257,6 +263,7 @@ def test_frame_that_is_sealed_once_is_played_once() -> None:
     in_a_loop(scenario)
 
 
+@pytest.mark.claim("C-7")
 def test_packets_of_further_sources_are_not_even_decrypted() -> None:
     async def scenario() -> None:
         left = End("left")
@@ -271,6 +278,7 @@ def test_packets_of_further_sources_are_not_even_decrypted() -> None:
     in_a_loop(scenario)
 
 
+@pytest.mark.claim("C-6")
 def test_sealed_packets_that_are_no_opus_are_counted_and_concealed() -> None:
     async def scenario() -> None:
         left = End("left")
@@ -291,6 +299,7 @@ def test_sealed_packets_that_are_no_opus_are_counted_and_concealed() -> None:
     in_a_loop(scenario)
 
 
+@pytest.mark.claim("C-7")
 def test_a_thousand_absurd_addresses_are_not_tried_and_do_not_prevent_a_call(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -341,6 +350,7 @@ def test_data_of_addresses_without_a_check_is_dropped() -> None:
     in_a_loop(scenario)
 
 
+@pytest.mark.claim("C-7")
 def test_unread_datagrams_do_not_pile_up() -> None:
     async def scenario() -> None:
         connection = IceConnection(controlling=True, hide_address=False)
@@ -353,6 +363,7 @@ def test_unread_datagrams_do_not_pile_up() -> None:
     in_a_loop(scenario)
 
 
+@pytest.mark.claim("C-7")
 def test_checks_from_ever_new_addresses_make_no_ever_longer_list() -> None:
     async def scenario() -> None:
         connection = IceConnection(controlling=False, hide_address=False)

@@ -239,12 +239,14 @@ def test_other_protocols_and_old_tls_are_refused(start_server: StartServer) -> N
     assert server.stop() == 0
 
 
-def test_supernode_does_not_contain_the_part_that_reads_messages(tmp_path: Path) -> None:
+@pytest.mark.claim("S-11")
+def test_supernode_contains_no_part_that_reads_messages_or_takes_calls(tmp_path: Path) -> None:
     program = (
         "import sys, hark.supernode.daemon, hark.supernode.worker_process,"
         " hark.supernode.__main__, hark.supernode.inventory, hark.supernode.disk_scan\n"
         "parts = ('messaging', 'calls', 'node', 'app')\n"
-        "forbidden = {'aiortc', 'av', *('hark.' + part for part in parts)}\n"
+        "libraries = {'aioice', 'aiortc', 'av', 'pylibsrtp', 'sounddevice'}\n"
+        "forbidden = {*libraries, *('hark.' + part for part in parts)}\n"
         "print([name for name in sys.modules"
         " if {name.split('.')[0], '.'.join(name.split('.')[:2])} & forbidden])"
     )

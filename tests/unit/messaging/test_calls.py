@@ -213,6 +213,7 @@ def test_an_offer_that_comes_in_time_rings_and_is_in_the_history(held_ms: int) -
     assert (view.outgoing, view.unread, view.text) == (False, False, "")
 
 
+@pytest.mark.claim("S-13")
 def test_an_offer_that_comes_late_does_not_ring_and_is_a_missed_call() -> None:
     world = World()
     alice, bob = world.friends()
@@ -245,6 +246,7 @@ def test_the_first_of_two_copies_decides_whether_a_call_rings(late_first: bool) 
     assert outcomes(bob, alice) == [expected]
 
 
+@pytest.mark.claim("S-13")
 def test_a_home_that_repeats_an_offer_for_days_makes_nothing_ring_again() -> None:
     world = World()
     alice, bob = world.friends()

@@ -28,6 +28,7 @@ from hark.calls.media import (
     CloseMedia,
     ConnectMedia,
     EndMedia,
+    FirstSound,
     LocalCandidates,
     LocalMedia,
     MediaClosed,
@@ -314,6 +315,7 @@ def media_happens(world: World, kind: str, number: int, place: int) -> None:
         connection = list(side.joined)[place]
         side.standing.append(connection)
         tell(world, number, MediaConnected(*connection, DIRECT))
+        tell(world, number, FirstSound(*connection))
         return
     connection = side.standing[place]
     if kind == "closed":

@@ -11,6 +11,7 @@ and commands do with a call stands in the modules beside this one. Rules it keep
 import math
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from typing import NamedTuple
 
 from hark.calls.candidates import PeerCandidates
 from hark.calls.config import CallConfig
@@ -69,6 +70,15 @@ class Part:
     muted: bool = False
     held: bool = False
     records: bool = False
+
+
+class Ending(NamedTuple):
+    """How a call has ended."""
+
+    reason: EndReason
+    refusal: Refusal
+    by_peer: bool
+    at: Instant
 
 
 class Call:
@@ -133,13 +143,12 @@ class Call:
         self.peer_sequence = 0
         """Of that status."""
         self.ring_confirmed = False
-        self.reason: EndReason | None = None
-        self.by_peer = False
-        self.refusal = Refusal.NONE
+        self.ending: Ending | None = None
         self.path: MediaPath | None = None
         self.quality: MediaQuality | None = None
         self.heard = False
-        self.ended_at = Instant(0.0)
+        self.silent_since: Instant | None = None
+        """When the last path fell silent; None once something was heard again."""
         self._answered_at: Instant | None = None
         self._sending = True
         self._playing = True
@@ -187,6 +196,9 @@ class Call:
 
     def _limit_state(self, now: Instant) -> None:
         limit_s = time_limit_s(self.state, self.config)
+        if self.state is CallState.RECONNECTING and self.silent_since is not None:
+            # A path that stands and carries nothing is no success: the time goes on.
+            now = self.silent_since
         if limit_s is not None:
             self.wait(Timer.STATE, now, limit_s)
         elif self.state is not CallState.RINGING:
@@ -210,8 +222,7 @@ class Call:
     ) -> None:
         outcome = outcome_of(reason, outgoing=self.outgoing, connected=self.current > 0)
         self.state = CallState.ENDED
-        self.reason, self.refusal, self.by_peer = reason, refusal, by_peer
-        self.ended_at = now
+        self.ending = Ending(reason, refusal, by_peer, now)
         self.timers.clear()
         self.connections.clear()
         # In this order: a connection that closes after the word needs no guess.
@@ -328,6 +339,7 @@ class Call:
 
     def view(self, duration_ms: int) -> CallView:
         """Return what a person is shown; how long it has lasted is given (`duration_ms`)."""
+        ending = self.ending
         return CallView(
             call=self.id,
             account=self.peer.account,
@@ -335,9 +347,9 @@ class Call:
             outgoing=self.outgoing,
             state=self.state,
             ring_confirmed=self.ring_confirmed,
-            reason=self.reason,
-            by_peer=self.by_peer,
-            refusal=self.refusal,
+            reason=None if ending is None else ending.reason,
+            by_peer=ending is not None and ending.by_peer,
+            refusal=Refusal.NONE if ending is None else ending.refusal,
             path=self.path,
             sas_state=SasState.READY if self.setup.sas else SasState.CHECKING,
             sas=self.setup.sas,
@@ -358,5 +370,5 @@ class Call:
         """Return the time since the answer, up to the end, in milliseconds; 0 before."""
         if self._answered_at is None:
             return 0
-        until = self.ended_at if self.state is CallState.ENDED else now
+        until = now if self.ending is None else self.ending.at
         return round((until - self._answered_at) * 1000)

@@ -40,6 +40,7 @@ def take(call: Call, fact: MediaFact, now: Instant) -> None:
             redial.stands(call, connection, now)
         case FirstSound():
             call.heard = True
+            call.silent_since = None
         case MediaSilent() | MediaBack() | MediaQuality():
             if connection.number == call.current:
                 _take_of_path(call, fact, now)
@@ -56,6 +57,7 @@ def _take_of_path(
         case MediaSilent():
             redial.broken(call, now)
         case MediaBack():
+            call.silent_since = None
             if call.step(Step.BACK, now):
                 call.timers.pop(Timer.REDIAL, None)
         case MediaQuality():

@@ -328,7 +328,8 @@ class Calls:
         return [call for call in self._calls.values() if call.state is CallState.ENDED]
 
     def _forget_at(self, call: Call) -> Instant:
-        return Instant(call.ended_at + self._config.keep_ended_s)
+        assert call.ending
+        return Instant(call.ending.at + self._config.keep_ended_s)
 
     @contextmanager
     def _moment(self, now: Instant) -> Iterator[None]:
@@ -344,7 +345,7 @@ class Calls:
         self._forget()
 
     def _forget(self) -> None:
-        ended = sorted(self._ended(), key=lambda call: call.ended_at)
+        ended = sorted(self._ended(), key=self._forget_at)
         too_many = len(ended) - self._config.max_ended
         for place, call in enumerate(ended):
             if place < too_many or self._forget_at(call) <= self._now:

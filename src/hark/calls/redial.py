@@ -22,6 +22,8 @@ been lost, but not many in 20 seconds."""
 
 def broken(call: Call, now: Instant) -> None:
     """Start to look for a new path, unless one is being made."""
+    if call.silent_since is None:
+        call.silent_since = now
     if call.step(Step.SILENT, now) and call.pending() is None:
         again(call, now)
 

@@ -164,10 +164,10 @@ def _ends_unanswered(call: Call, device: DeviceId, reason: EndReason, now: Insta
 
 def _answer_late(call: Call, device: DeviceId, signal: CallSignal) -> None:
     """Tell a device that waits for us that this call is over."""
-    assert call.reason is not None
+    assert call.ending
     if not isinstance(signal, EXPECTANT):
         return
-    reason, refusal = call.reason, call.refusal
+    reason, refusal = call.ending.reason, call.ending.refusal
     if call.device is not None and device != call.device:
         if not call.outgoing:
             return

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from hark.calls import events as c
 from hark.calls.machine import Calls
 from hark.calls.media import MediaFact, MediaOrder, MediaSilent
-from hark.errors import DiskFullError
+from hark.errors import DiskFullError, StoreStaleError
 from hark.machine import Instant, RandomBytes, UnixMs
 from hark.messaging import events as m
 from hark.messaging.machine import Messaging
@@ -27,6 +27,8 @@ DISK_FULL_RETRY_S = 30.0
 """After a commit failed for want of room, the next try comes so much later, in seconds."""
 MAX_BATCH = 200
 """Inputs that share one transaction at most, so that one commit stays short."""
+_STOPPING = {m.ContactChange.BLOCKED, m.ContactChange.NEW_EPOCH, m.ContactChange.FROZEN}
+"""After these nothing is sent to a contact: neither words nor a voice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +206,10 @@ class NodeCore:
         except DiskFullError:
             # A signal that is late by the time there is room does no harm.
             self._block()
+        except StoreStaleError:
+            # Nothing is sent from this store any more, nor written to it. Calls that go on
+            # are not in it; the person still ends them.
+            self._call_orders = []
         else:
             self._call_orders = []
 
@@ -238,6 +244,14 @@ class NodeCore:
                 self._calls.handle(c.SignalReceived(peer, device, body), now)
             case m.Notify(event):
                 self._effects.append(Told(event, self._message_of(event)))
+                if isinstance(event, m.ContactChanged) and event.change in _STOPPING:
+                    self._end_calls_with(event.contact)
+
+    def _end_calls_with(self, contact: AccountId) -> None:
+        """Leave every call with somebody to whom nothing may be sent from now on."""
+        for view in self._calls.views():
+            if view.account == contact and view.state is not c.CallState.ENDED:
+                self._calls.hang_up(view.call, self._now)
 
     def _perform_for_calls(self, effect: c.CallEffect) -> None:
         match effect:

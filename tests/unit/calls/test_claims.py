@@ -308,22 +308,22 @@ def test_signals_without_number_cost_bounded_memory_and_no_flood_of_connections(
     before = len(anna.ordered(OpenMedia))
     bodies = [encode(CallRedialWanted(call, 1))]
     bodies += [encode(CallStatus(call, number, False, False, False)) for number in (1, 2, 3)]
+    offer = next(
+        signal
+        for one in anna.ordered(SendSignal)
+        if isinstance(signal := parse_signal(one.body), CallOffer)
+    )
+    fields = {name: getattr(offer, name) for name in offer.__struct_fields__}
     for number in range(FLOOD):
-        name = CallId(number.to_bytes(16, "big"))
-        anna.receive(ben, encode(CallRinging(name)))
-        anna.receive(ben, encode(CallStatus(name, 1, False, False, False)))
-        anna.receive(ben, encode(CallCandidates(name, 1, 1, [candidate(1)], False)))
+        unknown, new = (
+            CallId(kind + number.to_bytes(12, "big")) for kind in (b"some", b"new ")
+        )
+        anna.receive(ben, encode(CallRinging(unknown)))
+        anna.receive(ben, encode(CallStatus(unknown, 1, False, False, False)))
+        anna.receive(ben, encode(CallCandidates(unknown, 1, 1, [candidate(1)], False)))
+        anna.receive(ben, encode(CallOffer(**{**fields, "call": new})))
         for body in bodies:
             anna.receive(ben, body)
-        offer = next(
-            one.body
-            for one in anna.ordered(SendSignal)
-            if isinstance(parse_signal(one.body), CallOffer)
-        )
-        signal = parse_signal(offer)
-        assert isinstance(signal, CallOffer)
-        fields = {one: getattr(signal, one) for one in signal.__struct_fields__}
-        anna.receive(ben, encode(CallOffer(**{**fields, "call": name})))
         town.wait(10.0 / FLOOD)
     config = CallConfig()
     assert max(config.max_early, config.max_ended) < FLOOD

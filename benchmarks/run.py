@@ -24,6 +24,7 @@ QUICK: dict[str, list[list[str]]] = {
     "seal_open": [["--seconds", "2"]],
     "ratchet_commit": [["--seconds", "3"]],
     "call_setup": [["--count", "10"]],
+    "call_between_nodes": [["--seconds", "5"]],
     "call_cpu": [["--seconds", "5"]],
 }
 """Benchmark → arguments of each of its runs."""
@@ -39,6 +40,7 @@ FULL: dict[str, list[list[str]]] = {
     "seal_open": [["--seconds", "10"]],
     "ratchet_commit": [["--seconds", "20"]],
     "call_setup": [["--count", "100"]],
+    "call_between_nodes": [[]],
     "call_cpu": [["--seconds", "20"]],
     "voice_quality": [["--seeds", "5"]],
     "mouth_to_ear": [["--seconds", "20", "--pairs", "5"]],

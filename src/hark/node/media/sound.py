@@ -24,13 +24,13 @@ class CallSound:
         """Say that a connection carries nothing any more."""
         self._standing.discard(connection)
 
-    def take(self, connection: int) -> bytes:
-        """Return the frame that this connection has to send now."""
+    def take(self, connection: int) -> bytes | None:
+        """Return the frame that this connection has to send now; None when there is none."""
         if self.port is None or not self._carries(connection):
-            return SILENCE
+            return None
         # What the microphone gave while muted is taken too, or it would be heard afterwards.
         frame = self.port.take()
-        return frame if frame is not None and self.sending else SILENCE
+        return frame if frame is None or self.sending else SILENCE
 
     def give(self, connection: int, frame: bytes) -> None:
         """Play a frame that came over this connection, if that is wanted."""

@@ -1,7 +1,9 @@
 """The 20 ms beat of a connection that stands: one frame out, one frame in.
 
-The beat is counted from its beginning, so it does not drift. After a stall of the program a
-few missed frames are sent at once; what is older is left out. Silence is counted in beats, so
+The beat is counted from its beginning, so it does not drift. Whoever speaks has a beat of
+their own: ours is put off until it comes just after theirs, so that no frame waits here for
+long, and none is missed because it came a moment late. After a stall of the program a few
+missed frames are sent at once; what is older is left out. Silence is counted in beats, so
 neither a stall nor a sleeping computer is taken for a silent peer.
 Source: spec/calls.md#voice.
 """
@@ -25,9 +27,13 @@ from hark.node.media.sound import CallSound
 from hark.node.media.voice import VoiceEncoder, VoicePlayer
 from hark.node.media.voice_stream import VoiceReceiver, VoiceSender
 from hark.wire.ids import CallId
-from hark.wire.sound import FRAME_MS, FRAMES_PER_S
+from hark.wire.sound import FRAME_MS, FRAMES_PER_S, SILENCE
 
 BEAT_S = FRAME_MS / 1000
+LATE_S = 0.006
+"""How long a beat is put off for a frame that has not come yet."""
+LOOK_S = 0.002
+"""From one look for such a frame to the next."""
 MAX_BURST = 5
 """Missed frames that are sent at once after a stall."""
 SILENT_BEATS = FRAMES_PER_S
@@ -67,6 +73,7 @@ class VoiceLoop:
         self._sender = VoiceSender(keys, VoiceEncoder())
         self._receiver = VoiceReceiver(keys, self._player)
         self._reports = Reports(self._sender.ssrc, self._receiver.reception)
+        self._spoken = False
         self._beats = 0
         self._quiet_beats = 0
         self._silent = False
@@ -95,7 +102,8 @@ class VoiceLoop:
         due: float = self._clock()
         try:
             while True:
-                await self._beat(media)
+                due += await self._speak(media)
+                await self._listen(media)
                 due += BEAT_S
                 late = self._clock() - due
                 if late > MAX_BURST * BEAT_S:
@@ -108,8 +116,26 @@ class VoiceLoop:
             # Whoever watches the connection learns the reason.
             return
 
-    async def _beat(self, media: SecureMedia) -> None:
-        await media.send(self._sender.packet(self._sound.take(self._connection)))
+    async def _speak(self, media: SecureMedia) -> float:
+        """Send a frame; return by how much the beat was put off for it, in seconds."""
+        put_off_s = 0.0
+        frame = self._sound.take(self._connection)
+        if frame is None and self._spoken:
+            frame, put_off_s = await self._late_frame()
+        self._spoken = frame is not None
+        await media.send(self._sender.packet(SILENCE if frame is None else frame))
+        return put_off_s
+
+    async def _late_frame(self) -> tuple[bytes | None, float]:
+        began = self._clock()
+        while True:
+            await asyncio.sleep(LOOK_S)
+            frame = self._sound.take(self._connection)
+            waited_s = self._clock() - began
+            if frame is not None or waited_s >= LATE_S:
+                return frame, waited_s
+
+    async def _listen(self, media: SecureMedia) -> None:
         self._play()
         self._beats += 1
         self._quiet_beats += 1

@@ -195,6 +195,7 @@ SCENES = {
 }
 
 
+@pytest.mark.claim("C-4")
 @pytest.mark.parametrize("name", SCENES)
 def test_no_order_of_events_leads_two_devices_astray(name: str) -> None:
     explorer = Exploration(SCENES[name].pairs)

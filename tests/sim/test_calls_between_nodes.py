@@ -148,6 +148,7 @@ def test_a_broken_path_is_made_anew_within_three_seconds_with_the_same_emoji() -
     assert town.air.reused_keys == 0
 
 
+@pytest.mark.claim("A-6")
 def test_a_path_that_stays_broken_ends_the_call_on_both_sides() -> None:
     town, caller, _anna, ben = two()
     call = talk(town, caller, ben)

@@ -46,6 +46,7 @@ def kinds_told(end: End) -> set[int]:
     return {*first, *more}
 
 
+@pytest.mark.claim("C-5")
 def test_hidden_address_is_told_to_nobody_and_sound_passes_the_relay() -> None:
     async def scenario() -> None:
         async with Relay(HOST) as relay, two_ends() as (left, right):
@@ -127,6 +128,7 @@ def test_own_addresses_are_told_before_servers_have_answered() -> None:
     in_a_loop(scenario)
 
 
+@pytest.mark.claim("C-5")
 def test_hiding_end_asks_no_server_for_its_own_address() -> None:
     async def scenario() -> None:
         async with Relay(HOST) as relay, two_ends() as (left, _):

@@ -334,21 +334,6 @@ def test_signals_without_number_cost_bounded_memory_and_no_flood_of_connections(
     assert anna.view(call).state in (CallState.ACTIVE, CallState.RECONNECTING)
 
 
-@pytest.mark.claim("C-7")
-def test_more_candidates_than_a_connection_may_have_end_the_call() -> None:
-    town = Town()
-    (anna,), (ben,) = town.person("anna"), town.person("ben")
-    anna.final = ben.final = False
-    call = town.talk(anna, ben)
-    for number in range(1, 9):
-        body = encode(
-            CallCandidates(call, 1, number, [candidate(one) for one in range(16)], False)
-        )
-        anna.receive(ben, body)
-    town.deliver()
-    assert anna.view(call).refusal is ben.view(call).refusal is Refusal.TOO_MANY_CANDIDATES
-
-
 @pytest.mark.claim("C-8")
 def test_who_records_has_said_so_before_the_other_can_answer() -> None:
     town = Town()

@@ -102,6 +102,7 @@ def test_both_ends_of_one_call_show_the_same_seven_emoji() -> None:
     assert len(emoji()) == 7
 
 
+@pytest.mark.claim("S-14")
 @pytest.mark.parametrize(
     "other",
     [

@@ -148,6 +148,7 @@ def test_a_ring_that_nobody_ends_ends_by_itself() -> None:
     assert ending(ben, call) == (EndReason.NO_ANSWER, False, CallOutcome.MISSED)
 
 
+@pytest.mark.claim("S-13")
 def test_a_ring_that_the_caller_does_not_confirm_is_a_missed_call() -> None:
     town, anna, (ben,) = town_of_two()
     call = anna.place(ben)
@@ -238,6 +239,7 @@ def test_signals_of_a_call_that_is_not_known_are_told_so() -> None:
     assert ending(ben, call) == (EndReason.UNKNOWN_CALL, True, CallOutcome.FAILED)
 
 
+@pytest.mark.claim("C-4")
 def test_no_address_of_a_callee_is_looked_for_or_told_before_it_answers() -> None:
     town, anna, (ben,) = town_of_two()
     call = anna.place(ben)

@@ -42,6 +42,7 @@ def test_one_content_sealed_twice_gives_different_frames() -> None:
     assert first[6:] != second[6:]
 
 
+@pytest.mark.claim("C-6")
 def test_a_frame_that_came_before_is_refused() -> None:
     receiver = SFrameReceiver(BASE, KEY_ID)
     frame = sealed_at(FIRST_COUNTER)

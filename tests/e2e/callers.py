@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import math
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from hark.app.cli.demo.stage import Stage
 from hark.control.bot import Bot
@@ -57,13 +58,17 @@ class Voice:
         """Return whether the last half second is this tone."""
         return len(self.heard) >= 25 and has_tone(b"".join(self.heard[-25:]), hz)
 
+    def says(self, number: int) -> bytes:
+        """Return the frame that is said after `number` others."""
+        return tone(self.hz, number)
+
     async def talk(self, sound: CallSound) -> None:
         """Speak and listen until the call is over."""
         with contextlib.suppress(NodeNotRunningError):
             number = 0
             while (frame := await sound.next()) is not None:
                 self.heard.append(frame)
-                await sound.send(tone(self.hz, number))
+                await sound.send(self.says(number))
                 number += 1
 
 
@@ -150,12 +155,18 @@ async def pair_on(stage: Stage) -> AsyncIterator[Pair]:
         yield Pair(stage, alice, bob)
 
 
-def move_in(stage: Stage) -> None:
-    """Start a supernode and two people who are contacts."""
+def move_in(stage: Stage, names: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Start a supernode and two people who are contacts.
+
+    Args:
+        stage: for them.
+        names: that they go by, where it is not their profile's.
+    """
     home = str(stage.start_supernode())
     for profile in (ALICE, BOB):
         words = ["--words-file", str(stage.folder / f"{profile}.words")]
-        stage.hark(profile, "init", "--name", profile, *words, "--supernode", home)
+        name = names.get(profile, profile)
+        stage.hark(profile, "init", "--name", name, *words, "--supernode", home)
         client = stage.start_node(profile)
         stage.until(
             lambda client=client: all(home.attached for home in client.whoami().homes),

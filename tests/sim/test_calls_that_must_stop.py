@@ -10,7 +10,16 @@ from hark.messaging import events as m
 from hark.messaging import trust
 from hark.messaging.machine import Messaging, load_own
 from hark.messaging.provision import create_account, restore_account
-from hark.wire.call import CallOutcome, EndReason
+from hark.wire.call import (
+    CallOffer,
+    CallOutcome,
+    CallStream,
+    CallTransport,
+    EndReason,
+    Refusal,
+    StreamKind,
+)
+from hark.wire.codec import encode
 from hark.wire.error_codes import ErrorCode
 from hark.wire.ids import AccountId, MailboxId
 from hark_lab.sim import world as simulated
@@ -110,3 +119,17 @@ def test_a_call_over_a_store_that_was_overtaken_can_be_ended_and_the_core_goes_o
     assert view(caller, call).state is CallState.ENDED
     # Nothing is written to it either: it is somebody else's history now.
     assert outcomes(callee, anna) == [CallOutcome.GOING_ON]
+
+
+def test_an_offer_by_the_name_of_our_own_call_rings_in_no_history() -> None:
+    town, caller, anna, ben = two()
+    call = town.call(caller, ben)
+    town.run(1.0)
+    transport = CallTransport("user", "p" * 22, bytes(32))
+    streams = [CallStream(0, StreamKind.VOICE)]
+    offer = CallOffer(call, bytes(32), bytes(32), 0, 0, streams, transport, [], True, False)
+    order = m.SignalOrder(anna.account, encode(offer), None, None)
+    assert ben.devices[0].do(lambda messaging, now: messaging.carry_calls([order], now))
+    town.run(NOTICED_S)
+    assert view(caller, call).refusal is Refusal.REFLECTED
+    assert outcomes(caller, ben) == [CallOutcome.FAILED] * 2

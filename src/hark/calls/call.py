@@ -37,7 +37,14 @@ from hark.calls.media import (
 from hark.calls.setup import Own, Setup
 from hark.calls.table import TRANSITIONS, Step, Telling, outcome_of, time_limit_s
 from hark.machine import Instant, RandomBytes
-from hark.wire.call import CallEnd, CallOutcome, CallStatus, EndReason, Refusal
+from hark.wire.call import (
+    CallEnd,
+    CallOutcome,
+    CallRedial,
+    CallStatus,
+    EndReason,
+    Refusal,
+)
 from hark.wire.codec import Message, encode
 from hark.wire.ids import CallId, DeviceId
 
@@ -60,6 +67,8 @@ class Timer(Enum):
     """The next attempt at a new path."""
     ATTEMPT = auto()
     """The end of the present attempt."""
+    FOLLOW = auto()
+    """When the caller's next redial may be followed."""
     CLOSED = auto()
 
 
@@ -79,6 +88,18 @@ class Ending(NamedTuple):
     refusal: Refusal
     by_peer: bool
     at: Instant
+
+
+@dataclass(slots=True)
+class Attempts:
+    """What is remembered of attempts at new paths, so that a peer cannot make us hurry."""
+
+    begun_at: Instant = Instant(-math.inf)
+    """When the last one began."""
+    followed_at: Instant = Instant(-math.inf)
+    """When a redial of the caller's was last followed."""
+    put_off: tuple[CallRedial, bytes] | None = None
+    """The newest redial that came too soon after that, as it is and as it was carried."""
 
 
 class Call:
@@ -130,8 +151,8 @@ class Call:
         """Number of the path that stands, or stood last; 0 before the first."""
         self.described = b""
         """The signal by which the other side has described its end of the newest."""
-        self.attempt_at = Instant(-math.inf)
-        """When the last attempt at a new path began."""
+        self.attempts = Attempts()
+        """The last ones to make a new path."""
         self.redials = 0
         self.ringing: set[DeviceId] = set()
         """The contact's devices that ring, as far as we know."""

@@ -106,5 +106,8 @@ def fire(call: Call, timer: Timer, now: Instant) -> None:
             redial.attempt(call, now)
         case Timer.ATTEMPT:
             redial.attempt_over(call, now)
+        case Timer.FOLLOW:
+            if call.attempts.put_off is not None:
+                joining.take_redial(call, *call.attempts.put_off, now)
         case Timer.CLOSED:
             call.step(Step.PEER_GONE, now, by_peer=True)

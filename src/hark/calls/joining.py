@@ -128,6 +128,8 @@ def take_redial(call: Call, signal: CallRedial, body: bytes, now: Instant) -> No
         return
     if call.setup.is_our_end(signal.transport):
         raise SignalRefusedError(Refusal.REFLECTED)
+    if redial.put_off(call, signal, body, now):
+        return
     connection = redial.follow(call, signal.connection, now)
     call.described = body
     connection.remote = signal.transport

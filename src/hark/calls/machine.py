@@ -20,6 +20,7 @@ from hark.calls.events import (
     CallState,
     CallView,
     Peer,
+    RecordCall,
     SendSignal,
     SignalReceived,
 )
@@ -216,6 +217,8 @@ class Calls:
             self._refuse_malformed(item)
             return
         call = self._calls.get(CallId(signal.call))
+        if call is not None and isinstance(signal, CallOffer):
+            self._note_taken_name(item, call)
         if call is None:
             self._take_unknown(item, signal)
         elif call.peer.account == item.peer.account:
@@ -226,6 +229,13 @@ class Calls:
                 signals.take(call, item, signal, self._now)
             if isinstance(signal, CallAnswer) and call.device == item.device:
                 self._take_early(call)
+
+    def _note_taken_name(self, item: SignalReceived, call: Call) -> None:
+        """Have no call ring on in the history that only has the name of another."""
+        account, device = item.peer.account, item.device
+        if (account, device) != (call.peer.account, call.caller_device):
+            failed = RecordCall(call.id, account, device, CallOutcome.FAILED, 0)
+            self._effects.append(failed)
 
     def _take_unknown(self, item: SignalReceived, signal: CallSignal) -> None:
         if isinstance(signal, CallOffer):

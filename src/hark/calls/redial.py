@@ -13,7 +13,7 @@ from hark.calls.events import CallState
 from hark.calls.refusal import SignalRefusedError
 from hark.calls.table import Step
 from hark.machine import Instant
-from hark.wire.call import MAX_CONNECTION, CallRedialWanted, Refusal
+from hark.wire.call import MAX_CONNECTION, CallRedial, CallRedialWanted, Refusal
 
 MAX_AHEAD = 8
 """How far a connection number may be ahead of the newest that we know: some redials may have
@@ -22,16 +22,14 @@ been lost, but not many in 20 seconds."""
 
 def broken(call: Call, now: Instant) -> None:
     """Start to look for a new path, unless one is being made."""
-    if call.silent_since is None:
-        call.silent_since = now
-    if call.step(Step.SILENT, now) and call.pending() is None:
+    if _fall_silent(call, now) and call.pending() is None:
         again(call, now)
 
 
 def again(call: Call, now: Instant) -> None:
     """Make the next attempt, as soon as it may be made."""
     drop_pending(call)
-    at = Instant(call.attempt_at + call.config.redial_pause_s)
+    at = Instant(call.attempts.begun_at + call.config.redial_pause_s)
     if at <= now:
         attempt(call, now)
     else:
@@ -40,7 +38,7 @@ def again(call: Call, now: Instant) -> None:
 
 def attempt(call: Call, now: Instant) -> None:
     """Make an attempt (the caller), or ask for one (the callee)."""
-    call.attempt_at = now
+    call.attempts.begun_at = now
     call.wait(Timer.ATTEMPT, now, call.config.redial_attempt_s)
     if not call.outgoing:
         call.send(CallRedialWanted(call.id, call.newest))
@@ -66,6 +64,7 @@ def wanted(call: Call, number: int, now: Instant) -> None:
     pending = call.pending()
     newest = pending.number if pending is not None else call.current
     if call.state in (CallState.ACTIVE, CallState.RECONNECTING) and number >= newest:
+        _stay(call, now)
         again(call, now)
 
 
@@ -97,6 +96,19 @@ def close(call: Call, connection: Connection) -> None:
             call.send_body(body)
 
 
+def _fall_silent(call: Call, now: Instant) -> bool:
+    """Note that the path carries nothing; return whether that is new."""
+    if call.silent_since is None:
+        call.silent_since = now
+    return call.step(Step.SILENT, now)
+
+
+def _stay(call: Call, now: Instant) -> None:
+    """Who has closed the path and wants another has not hung up; until then there is none."""
+    if call.timers.pop(Timer.CLOSED, None) is not None:
+        _fall_silent(call, now)
+
+
 # What the other side's numbers may be.
 
 
@@ -120,22 +132,54 @@ def check_ahead(call: Call, number: int) -> None:
     Raises:
         SignalRefusedError: the caller alone makes new ones, after the answer, one by one.
     """
-    if call.outgoing or call.state not in ANSWERED or number > call.newest + MAX_AHEAD:
+    if call.outgoing or call.state not in ANSWERED or number > _highest(call) + MAX_AHEAD:
         raise SignalRefusedError(Refusal.BAD_CONNECTION)
+
+
+def put_off(call: Call, signal: CallRedial, body: bytes, now: Instant) -> bool:
+    """Keep a new redial for later when the last one was followed too lately.
+
+    Several come at once when the mail was held up: only the newest of them matters then.
+
+    Returns:
+        Whether it has to wait.
+    """
+    attempts = call.attempts
+    at = Instant(attempts.followed_at + call.config.redial_pause_s)
+    if at <= now:
+        attempts.put_off = None
+        return False
+    _stay(call, now)
+    call.timers[Timer.FOLLOW] = at
+    if signal.connection > _highest(call):
+        attempts.put_off = signal, body
+        _forget_overtaking(call, signal.connection - 1)
+    return True
 
 
 def follow(call: Call, number: int, now: Instant) -> Connection:
     """Open our end of a connection that the caller has begun."""
     drop_pending(call)
-    call.timers.pop(Timer.CLOSED, None)
+    _stay(call, now)
     call.timers.pop(Timer.REDIAL, None)
-    call.attempt_at = now
+    call.attempts.begun_at = call.attempts.followed_at = now
     call.wait(Timer.ATTEMPT, now, call.config.redial_attempt_s)
     connection = call.open_connection(number, now)
     connection.theirs = call.overtaking.get(number, PeerCandidates())
+    _forget_overtaking(call, number)
+    return connection
+
+
+def _highest(call: Call) -> int:
+    """Return the highest number that the caller has redialled with, as far as we know."""
+    put_off = call.attempts.put_off
+    return call.newest if put_off is None else max(call.newest, put_off[0].connection)
+
+
+def _forget_overtaking(call: Call, number: int) -> None:
+    """Forget the candidates of connections that will not be opened any more."""
     for known in [known for known in call.overtaking if known <= number]:
         del call.overtaking[known]
-    return connection
 
 
 def awaited(call: Call, number: int, body: bytes) -> Connection | None:

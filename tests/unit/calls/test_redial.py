@@ -16,6 +16,7 @@ from hark.calls.media import (
     MediaSilent,
     OpenMedia,
 )
+from hark.crypto.hashing import sha256
 from hark.wire.call import (
     CallCandidates,
     CallEnd,
@@ -23,6 +24,7 @@ from hark.wire.call import (
     CallRedial,
     CallRedialAnswer,
     CallRedialWanted,
+    CallTransport,
     EndReason,
 )
 from hark.wire.codec import encode
@@ -286,4 +288,62 @@ def test_a_call_that_has_used_every_number_ends_when_its_path_breaks() -> None:
     anna.calls._calls[call].newest = 65_535
     anna.tell(MediaSilent(call, 1))
     town.wait(20.1)
+    assert anna.view(call).reason is EndReason.LOST
+
+
+def a_redial(call: CallId, number: int) -> bytes:
+    name = sha256(b"%d" % number).hex()
+    transport = CallTransport(name[:8], name[8:40], sha256(name.encode()))
+    return encode(CallRedial(call, number, transport, [], True))
+
+
+def test_a_caller_cannot_make_us_open_connections_faster_than_one_a_second() -> None:
+    town, anna, ben, call = talking()
+    until = 5
+    for number in range(2, 60):
+        ben.receive(anna, a_redial(call, number))
+        town.wait(until / 58)
+    # One at once, and one for each second; each time the newest that had come.
+    opened = numbers(ben, OpenMedia)[1:]
+    assert len(opened) <= 1 + until
+    assert opened == sorted(opened)
+    assert len(town.letters(CallRedialAnswer)) == len(opened)
+    town.wait(1.0)
+    assert numbers(ben, OpenMedia)[-1] == 59
+
+
+def test_of_redials_that_come_together_the_newest_is_taken_up() -> None:
+    town, anna, ben, call = talking()
+    for number in (2, 4, 3):
+        ben.receive(anna, a_redial(call, number))
+    assert numbers(ben, OpenMedia) == [1, 2]
+    town.wait(1.0)
+    assert numbers(ben, OpenMedia) == [1, 2, 4]
+    town.wait(1.0)
+    assert numbers(ben, OpenMedia) == [1, 2, 4]
+
+
+@pytest.mark.parametrize("failing", ["time", "engine"])
+def test_a_call_whose_path_was_closed_for_another_that_never_stands_is_lost(
+    failing: str,
+) -> None:
+    town, anna, ben, call = talking()
+    ben.tell(MediaClosed(call, 1))
+    ben.receive(anna, a_redial(call, 2))
+    assert ben.view(call).state is CallState.RECONNECTING
+    if failing == "engine":
+        ben.tell(MediaFailed(call, 2, MediaFailure.NOT_CONNECTED))
+    town.mail.clear()
+    town.wait(30.0)
+    assert ben.view(call).reason is EndReason.LOST
+
+
+def test_a_callee_that_closes_the_path_and_wants_another_has_not_hung_up() -> None:
+    town, anna, ben, call = talking()
+    anna.tell(MediaClosed(call, 1))
+    anna.receive(ben, encode(CallRedialWanted(call, 1)))
+    town.wait(1.5)
+    assert anna.view(call).state is CallState.RECONNECTING
+    town.mail.clear()
+    town.wait(30.0)
     assert anna.view(call).reason is EndReason.LOST

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hark.calls.events import CallState, SasState
+from hark.calls.events import CallState, RecordCall, SasState
 from hark.calls.media import ConnectMedia, MediaFailed, MediaFailure
 from hark.wire.call import (
     CallAnswer,
@@ -137,6 +137,7 @@ def test_what_is_ours_is_refused_when_it_comes_back_in_an_offer(field: str) -> N
     assert anna.view(ours).state is CallState.CALLING
 
 
+@pytest.mark.claim("S-12")
 def test_our_own_offer_that_comes_back_is_refused() -> None:
     town, anna, ben = two()
     call = anna.place(ben)
@@ -176,6 +177,7 @@ def before_confirmation() -> tuple[Town, Device, Device, CallId]:
     return town, anna, ben, call
 
 
+@pytest.mark.claim("S-14")
 def test_emoji_are_not_shown_before_every_check_has_passed() -> None:
     town, anna, ben, call = before_confirmation()
     town.connect(call, anna, ben)
@@ -189,6 +191,7 @@ def test_emoji_are_not_shown_before_every_check_has_passed() -> None:
     assert anna.view(call).sas_state is SasState.READY
 
 
+@pytest.mark.claim("S-14")
 def test_a_nonce_that_the_caller_was_not_committed_to_is_refused() -> None:
     town, anna, ben, call = before_confirmation()
     town.letter(CallConfirm).alter(nonce=bytes(32))
@@ -207,12 +210,14 @@ def test_our_own_nonce_as_the_callers_is_refused() -> None:
     check_refused(town, call, ben, anna, Refusal.REFLECTED)
 
 
+@pytest.mark.claim("S-12")
 def test_a_confirmation_of_other_signals_is_refused_by_the_callee() -> None:
     town, anna, ben, call = before_confirmation()
     town.letter(CallConfirm).alter(transcript=bytes(32))
     check_refused(town, call, ben, anna, Refusal.WRONG_TRANSCRIPT)
 
 
+@pytest.mark.claim("S-12")
 def test_a_confirmation_of_other_signals_is_refused_by_the_caller() -> None:
     town, anna, ben, call = before_confirmation()
     town.hand_over(town.take(CallConfirm))
@@ -280,6 +285,7 @@ def test_altered_candidates_of_the_callee_are_found_by_the_caller() -> None:
     assert anna.view(call).sas == ()
 
 
+@pytest.mark.claim("S-12")
 def test_a_pruned_batch_is_missed() -> None:
     town, anna, ben = two()
     anna.final = False
@@ -323,6 +329,7 @@ def test_another_batch_of_the_same_number_is_refused() -> None:
 # Floods.
 
 
+@pytest.mark.claim("C-7")
 def test_more_candidates_than_a_connection_may_have_are_refused() -> None:
     town, anna, ben = two()
     anna.final = False
@@ -366,6 +373,7 @@ def test_what_is_no_signal_and_belongs_to_no_call_is_dropped() -> None:
 # Connections.
 
 
+@pytest.mark.claim("A-4")
 def test_a_wrong_certificate_is_refused_and_both_sides_learn_it() -> None:
     town, anna, ben, call = before_confirmation()
     town.deliver()
@@ -456,3 +464,23 @@ def test_secrets_of_media_are_in_no_text() -> None:
     town.talk(anna, ben)
     (order,) = anna.ordered(ConnectMedia)
     assert repr(order.keys.send_base) not in repr(order)
+
+
+def test_an_offer_by_the_name_of_another_call_rings_nowhere_and_in_no_history() -> None:
+    town = Town()
+    (anna,), (carl,) = town.person("anna"), town.person("carl")
+    ben, tablet = town.person("ben", 2)
+    call = ben.place(anna)
+    offer = town.take(CallOffer, anna)
+    anna.receive(ben, offer.body)
+    for sender in (tablet, carl):
+        anna.receive(sender, offer.body)
+    # Messaging has noted that each of them rings; the repeated one it has not.
+    noted = [(one.account, one.caller_device, one.outcome) for one in anna.ordered(RecordCall)]
+    assert noted == [
+        (ben.account, tablet.device, CallOutcome.FAILED),
+        (carl.account, carl.device, CallOutcome.FAILED),
+    ]
+    anna.receive(ben, offer.body)
+    assert len(anna.ordered(RecordCall)) == 2
+    assert anna.view(call).state is CallState.INCOMING

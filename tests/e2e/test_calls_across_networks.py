@@ -248,6 +248,7 @@ async def a_watched_call(
     return here.id, passed
 
 
+@pytest.mark.claim("N-3", "N-4", "S-11")
 def test_cables_carry_checks_a_handshake_sealed_voice_and_tls_and_show_nothing_of_the_call(
     scene: Scene, tmp_path: Path
 ) -> None:
@@ -471,6 +472,7 @@ def test_call_comes_back_when_everything_was_dropped_for_eight_seconds(scene: Sc
     play(scene.stage, story)
 
 
+@pytest.mark.claim("A-6")
 def test_call_is_lost_on_both_ends_when_nothing_comes_through_any_more(scene: Scene) -> None:
     async def story(pair: Pair) -> None:
         here, _there = await pair.connect()
@@ -514,6 +516,7 @@ def knows_address(scene: Scene, who: str, of: str) -> bool:
     return scene.stage.remembers(who, scene.address(of))
 
 
+@pytest.mark.claim("P-4")
 def test_wish_of_a_stranger_to_call_rings_nowhere_and_carries_no_address_either_way(
     scene: Scene, tmp_path: Path
 ) -> None:
@@ -564,6 +567,7 @@ def begin_anew(scene: Scene) -> None:
         scene.stage.start_node(profile)
 
 
+@pytest.mark.claim("C-4")
 def test_caller_learns_no_address_of_a_contact_while_it_only_rings(
     scene: Scene, tmp_path: Path
 ) -> None:
@@ -589,6 +593,7 @@ def test_caller_learns_no_address_of_a_contact_while_it_only_rings(
     assert cable.tcp_bytes((0, math.inf)) > 0
 
 
+@pytest.mark.claim("C-5")
 def test_hidden_address_is_told_to_nobody_and_without_a_relay_the_call_ends_with_a_word(
     scene: Scene, tmp_path: Path
 ) -> None:

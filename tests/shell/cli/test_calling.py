@@ -14,7 +14,7 @@ import pytest
 
 from hark.app.cli.talk.spoken import packets_of
 from hark.app.sound.wav import WavReader, WavWriter
-from hark.control.schema import Message
+from hark.control.schema import Call, Message
 from hark.errors import NoSuchCallError
 from hark.wire.sound import FRAMES_PER_S, OPUS_PACKET_BYTES
 from tests.e2e.terminal import Terminal
@@ -370,6 +370,23 @@ def test_hangup_ends_what_goes_on_and_declines_what_rings(phone: Phone) -> None:
     code, _shown, complaint = ended(phone.hark("hangup"))
     assert code == 1
     assert "There is no such call" in complaint
+
+
+def test_hangup_ends_the_other_calls_when_one_is_over_at_that_moment(
+    phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone.ring()
+    second = phone.served.call(lambda: phone.calls.ring(2))
+    end = phone.calls.end
+
+    def first_has_gone(call_id: str, *, by_peer: bool = False) -> Call:
+        if call_id != second.id:
+            raise NoSuchCallError
+        return end(call_id, by_peer=by_peer)
+
+    monkeypatch.setattr(phone.calls, "end", first_has_gone)
+    assert ended(phone.hark("hangup"))[:2] == (0, "Declined: bob\n")
+    assert phone.calls.known[second.id].state == "ended"
 
 
 def test_privacy_is_shown_and_changed(phone: Phone) -> None:

@@ -93,7 +93,9 @@ class FakeCalls:
         )
 
     def end(self, call_id: str, *, by_peer: bool = False) -> schema.Call:
-        ended = self.change(call_id, state="ended", reason="hung_up", by_peer=by_peer)
+        rings = call_id in self.known and self.known[call_id].state == "incoming"
+        reason = "declined" if rings else "hung_up"
+        ended = self.change(call_id, state="ended", reason=reason, by_peer=by_peer)
         if call_id in self.sounds:
             self.sounds[call_id].end()
         return ended

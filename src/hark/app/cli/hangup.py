@@ -1,5 +1,7 @@
 """`hark hangup`."""
 
+from contextlib import suppress
+
 import typer
 
 from hark.app.cli import options, output
@@ -23,11 +25,12 @@ def hangup(
     """
     client = options.client(context, profile)
     account = client.contact(name).account if name else ""
-    ended = [
+    found = [
         _ended(client, call)
         for call in client.calls()
         if call.state != "ended" and account in {"", call.contact}
     ]
+    ended = [call for call in found if call is not None]
     if not ended:
         raise NoSuchCallError
     if as_json:
@@ -38,10 +41,11 @@ def hangup(
         print(f"Declined: {name}" if call.reason == "declined" else f"Hung up: {name}")
 
 
-def _ended(client: Client, call: Call) -> Call:
-    if call.state == "incoming":
-        return client.decline_call(call.id)
-    return client.hang_up(call.id)
+def _ended(client: Client, call: Call) -> Call | None:
+    """End a call, or decline it; None when it is over by now: others may still go on."""
+    with suppress(NoSuchCallError):
+        return client.hang_up(call.id)
+    return None
 
 
 COMMAND = Command(hangup, "hark hangup")

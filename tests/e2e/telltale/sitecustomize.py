@@ -42,7 +42,7 @@ def watch_codec(module: ModuleType) -> None:
         tell("voice", packet)
         return packet
 
-    module.OpusEncoder.encode = told  # type: ignore[attr-defined]
+    module.OpusEncoder.encode = told
 
 
 def watch_keys(module: ModuleType) -> None:

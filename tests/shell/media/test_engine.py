@@ -1,6 +1,7 @@
 """Two media engines in one process, over real sockets: what a call sounds like, and its end."""
 
 import asyncio
+import gc
 import os
 import time
 from random import Random
@@ -23,12 +24,16 @@ from hark.calls.media import (
     MediaQuality,
     MediaSilent,
     Nat,
+    OpenMedia,
     PathKind,
     SetPlaying,
     SetSending,
 )
 from hark.crypto import sframe
+from hark.node.media.connection import MediaConnection
 from hark.node.media.ice import IceConnection
+from hark.node.media.sound import CallSound
+from hark.runtime.clock import monotonic_now
 from hark.wire.call import CallTransport
 from hark.wire.ids import CallId
 from hark.wire.sound import FRAME_BYTES
@@ -323,6 +328,25 @@ def test_connection_can_be_closed_at_any_moment_of_its_making(after_s: float) ->
             assert len(left.facts) == facts
 
     in_a_loop(scenario)
+
+
+def test_step_that_was_ended_before_it_began_is_not_complained_about(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    async def scenario() -> None:
+        connection = MediaConnection(
+            OpenMedia(CALL, 1, True, False, ()),
+            sound=CallSound(),
+            tell=lambda fact: None,
+            ended=lambda connection: None,
+            clock=monotonic_now,
+        )
+        connection.open()
+        await connection.close()
+
+    in_a_loop(scenario)
+    gc.collect()
+    assert [str(one.message) for one in recwarn] == []
 
 
 def test_closed_engine_leaves_no_socket_task_or_file_behind() -> None:

@@ -183,6 +183,8 @@ class MediaConnection:
         task = asyncio.get_running_loop().create_task(self._guard(step))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # A step that was cancelled before it began would be complained about.
+        task.add_done_callback(lambda _task: step.close())
 
     async def _guard(self, step: Coroutine[None, None, None]) -> None:
         try:

@@ -5,12 +5,15 @@ spends. Loading happens on a thread; what is ordered meanwhile waits in its sequ
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 from hark.calls.media import MediaFailed, MediaFailure, MediaOrder, OpenMedia
-from hark.errors import HarkError
 from hark.node.media.port import Engine, SoundPort, TellFact
+from hark.runtime.logs import where
 from hark.wire.ids import CallId
+
+log = logging.getLogger(__name__)
 
 MakeEngine = Callable[[TellFact], Engine]
 """Makes the engine; called on the event loop, once."""
@@ -73,7 +76,8 @@ class LazyEngine:
         try:
             make = await asyncio.to_thread(self._load)
             self._engine = make(self._tell)
-        except (ImportError, OSError, HarkError):
+        except Exception as error:  # A library that does not fit fails in many ways.
+            log.error("media engine: %s", where(error))
             self._fail()
         self._loading = None
         if self._engine is not None:

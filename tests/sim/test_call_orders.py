@@ -195,8 +195,15 @@ SCENES = {
 }
 
 
+LONG = ("people_and_candidates", "glare_and_hanging_up", "glare_and_repeat")
+"""Scenes of more than two seconds, which the quick tests leave out."""
+
+
 @pytest.mark.claim("C-4")
-@pytest.mark.parametrize("name", SCENES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in LONG else []) for name in SCENES],
+)
 def test_no_order_of_events_leads_two_devices_astray(name: str) -> None:
     explorer = Exploration(SCENES[name].pairs)
     count = explorer.explore(SCENES[name].begin())

@@ -246,6 +246,7 @@ def test_the_first_of_two_copies_decides_whether_a_call_rings(late_first: bool) 
     assert outcomes(bob, alice) == [expected]
 
 
+@pytest.mark.slow
 @pytest.mark.claim("S-13")
 def test_a_home_that_repeats_an_offer_for_days_makes_nothing_ring_again() -> None:
     world = World()

@@ -34,6 +34,10 @@ from hark.wire.call import CallTransport
 
 log = logging.getLogger(__name__)
 
+CANCEL_AGAIN_S = 0.1
+"""A step may not hear that it is to end: before Python 3.12 `asyncio.wait_for`, in which the
+libraries wait for datagrams, forgets it when one comes at that very moment."""
+
 Ended = Callable[["MediaConnection"], None]
 
 
@@ -95,9 +99,10 @@ class MediaConnection:
 
     async def close(self) -> None:
         """Say farewell to the other end and let go of everything; after `hush`."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks, timeout=CANCEL_AGAIN_S)
         try:
             if self._media is not None:
                 await self._media.stop()
@@ -152,6 +157,8 @@ class MediaConnection:
             on_rtcp=voice.on_rtcp,
         )
         failure = await media.establish(order.remote.fingerprint)
+        if self._over:
+            return
         if failure is not None:
             self._end_with(failure)
             return

@@ -20,7 +20,7 @@ from hark.wire.ids import CallId
 from hark_lab.sim.media import SimAir, SimMedia
 from hark_lab.sim.node import SimNode
 from hark_lab.sim.world import Person, Weather, World
-from tests.sim.test_bad_weather import STORM
+from tests.sim.test_bad_weather import DAY_MS, STORM
 
 LONGEST_CALL_S = 120.0
 """Ringing, an attempt to reconnect and the memory of ended calls are over by then."""
@@ -212,6 +212,27 @@ def test_a_call_goes_on_while_every_supernode_is_down() -> None:
     town.run(3.0)
     ended = view(ben.devices[0], call)
     assert (ended.state, ended.by_peer) == (CallState.ENDED, True)
+
+
+@pytest.mark.parametrize("step_ms", [-DAY_MS, DAY_MS])
+def test_a_clock_that_is_set_anew_changes_nothing_in_a_call(step_ms: int) -> None:
+    town, caller, anna, ben = two()
+    callee = ben.devices[0]
+    call = town.call(caller, ben)
+    town.run(2.0)
+    caller.calendar.error_ms += step_ms
+    town.answer(callee, call)
+    town.run(5.0)
+    callee.calendar.error_ms -= step_ms
+    town.run(5.0)
+    town.air.cut(call)
+    town.run(5.0)
+    for device in (caller, callee):
+        assert view(device, call).state is CallState.ACTIVE
+        assert view(device, call).redials == 1
+    town.hang_up(callee, call)
+    town.run(5.0)
+    assert outcomes(caller, ben) == outcomes(callee, anna) == [CallOutcome.ANSWERED]
 
 
 def do_something(town: Town, device: SimNode, contact: Person) -> None:

@@ -1,12 +1,14 @@
 """`hark call`, `answer` and `hangup` before a person and for a script, over a fake node."""
 
 import array
+import asyncio
 import functools
 import json
 import signal
 import termios
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -18,9 +20,12 @@ from hark.control.schema import Call, Message
 from hark.errors import NoSuchCallError
 from hark.wire.sound import FRAMES_PER_S, OPUS_PACKET_BYTES
 from tests.e2e.terminal import Terminal
-from tests.shell.cli.phone import PATH, SAS, Phone, ended, until
+from tests.shell.cli.phone import PATH, SAS, TIMEOUT_S, Phone, ended, until
 from tests.shell.control.fake_calls import change, frame_of
-from tests.shell.control.fake_node import message_of
+from tests.shell.control.fake_node import FakeNode, message_of
+
+SLOW_S = 0.5
+"""How long a busy node takes to place or answer a call."""
 
 
 @pytest.fixture
@@ -360,6 +365,34 @@ def test_ctrl_c_ends_the_waiting(phone: Phone, speech: Path) -> None:
     child.send_signal(signal.SIGINT)
     code, _shown, complaint = ended(child)
     assert (code, complaint) == (130, "")
+
+
+@pytest.mark.parametrize("command", ["call", "answer"])
+def test_ctrl_c_while_the_node_is_about_it_leaves_no_call_behind(
+    command: str, tmp_path: Path, speech: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = threading.Event()
+
+    def slowly(method: Callable[..., Awaitable[Call]]) -> Callable[..., Awaitable[Call]]:
+        async def slow(node: FakeNode, request: object) -> Call:
+            asked.set()
+            await asyncio.sleep(SLOW_S)
+            return await method(node, request)
+
+        return slow
+
+    for name in ("place_call", "answer_call"):
+        monkeypatch.setattr(FakeNode, name, slowly(getattr(FakeNode, name)))
+    with Phone(tmp_path / "home") as phone:
+        if command == "answer":
+            phone.ring()
+        child = phone.hark(command, "bob", "--audio", str(speech))
+        assert asked.wait(TIMEOUT_S)
+        child.send_signal(signal.SIGINT)
+        code, _shown, complaint = ended(child)
+        time.sleep(SLOW_S)
+        assert (code, complaint) == (130, "")
+        assert phone.placed().state == "ended"
 
 
 def test_hangup_ends_what_goes_on_and_declines_what_rings(phone: Phone) -> None:

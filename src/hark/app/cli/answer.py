@@ -7,7 +7,7 @@ import typer
 
 from hark.app.cli import options, output
 from hark.app.cli.command import Command
-from hark.app.cli.talk.conversation import Conversation
+from hark.app.cli.talk.conversation import Conversation, begun
 from hark.app.cli.talk.ends import open_ends
 from hark.app.cli.talk.screen import Screen
 from hark.app.cli.talk.wording import error_of, farewell
@@ -58,7 +58,7 @@ async def _taken(bot: Bot, account: str, screen: Screen, *, recording: bool) -> 
     while True:
         ringing = await _ringing(bot, account, screen)
         try:
-            return await bot.answer_call(ringing.id, recording=recording)
+            return await begun(bot, bot.answer_call(ringing.id, recording=recording))
         except NoSuchCallError:
             screen.say("That caller has just given up.")
 

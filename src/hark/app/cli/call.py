@@ -8,7 +8,7 @@ import typer
 
 from hark.app.cli import options, output
 from hark.app.cli.command import Command
-from hark.app.cli.talk.conversation import Conversation
+from hark.app.cli.talk.conversation import Conversation, begun
 from hark.app.cli.talk.ends import open_ends
 from hark.app.cli.talk.screen import Screen, is_terminal
 from hark.app.cli.talk.wording import error_of, farewell
@@ -68,7 +68,7 @@ async def _talk(
     socket: Path, account: str, audio: Path | None, record: Path | None, screen: Screen
 ) -> Call:
     async with Bot.connect(socket) as bot, open_ends(audio, record, screen.say) as ends:
-        placed = await bot.place_call(account, recording=record is not None)
+        placed = await begun(bot, bot.place_call(account, recording=record is not None))
         return await Conversation(bot, placed, ends, screen).run()
 
 

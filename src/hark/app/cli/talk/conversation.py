@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 
 from hark.app.cli.talk.ends import Ends
@@ -165,6 +165,20 @@ class Conversation:
         finally:
             for number in HANG_UP_SIGNALS:
                 loop.remove_signal_handler(number)
+
+
+async def begun(bot: Bot, asking: Awaitable[Call]) -> Call:
+    """Return the call that is being placed or answered.
+
+    Whoever gives up while the node is about it has no call: it would go on without a face.
+    """
+    asked = asyncio.ensure_future(asking)
+    try:
+        return await asyncio.shield(asked)
+    except asyncio.CancelledError:
+        with suppress(HarkError):
+            await bot.hang_up((await asked).id)
+        raise
 
 
 async def _cancel(tasks: set[asyncio.Task[None]]) -> None:

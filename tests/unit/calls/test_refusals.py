@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from hark.calls.events import CallState, RecordCall, SasState
-from hark.calls.media import ConnectMedia, MediaFailed, MediaFailure
+from hark.calls.media import ConnectMedia, MediaFailed, MediaFailure, MediaSilent
 from hark.wire.call import (
     CallAnswer,
     CallCandidates,
@@ -378,6 +378,18 @@ def test_a_wrong_certificate_is_refused_and_both_sides_learn_it() -> None:
     town, anna, ben, call = before_confirmation()
     town.deliver()
     ben.tell(MediaFailed(call, 1, MediaFailure.WRONG_CERTIFICATE))
+    town.deliver()
+    for device, by_peer in ((ben, False), (anna, True)):
+        view = device.view(call)
+        assert (view.refusal, view.by_peer) == (Refusal.WRONG_CERTIFICATE, by_peer)
+
+
+def test_a_wrong_certificate_on_a_later_path_is_refused_as_on_the_first() -> None:
+    town, anna, ben = two()
+    call = town.talk(anna, ben)
+    anna.tell(MediaSilent(call, 1))
+    town.deliver()
+    ben.tell(MediaFailed(call, 2, MediaFailure.WRONG_CERTIFICATE))
     town.deliver()
     for device, by_peer in ((ben, False), (anna, True)):
         view = device.view(call)

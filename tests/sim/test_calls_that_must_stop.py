@@ -7,7 +7,7 @@ from hark.identity.chain import IdentityChain
 from hark.identity.words import RootSeed
 from hark.machine import Instant
 from hark.messaging import events as m
-from hark.messaging import trust
+from hark.messaging import outbox, trust
 from hark.messaging.machine import Messaging, load_own
 from hark.messaging.provision import create_account, restore_account
 from hark.wire.call import (
@@ -27,6 +27,10 @@ from hark_lab.sim.device_store import DictDeviceStore
 from tests.sim.test_calls_between_nodes import Town, outcomes, talk, two, view
 
 NOTICED_S = 3.0
+BACK_S = 900.0
+"""Links are up again by then."""
+TRIES = 60
+"""Calls, one after the other, to somebody whose home is away for ten minutes."""
 
 
 def recovered_chain(town: Town, seed: RootSeed) -> IdentityChain:
@@ -133,3 +137,33 @@ def test_an_offer_by_the_name_of_our_own_call_rings_in_no_history() -> None:
     town.run(NOTICED_S)
     assert view(caller, call).refusal is Refusal.REFLECTED
     assert outcomes(caller, ben) == [CallOutcome.FAILED] * 2
+
+
+def test_calls_that_nobody_can_hear_of_do_not_use_the_ratchet_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    town, caller, anna, ben = two()
+    callee = ben.devices[0]
+    for supernode in town.world.supernodes.values():
+        supernode.crash()
+    town.run(10.0)
+    sealed: list[object] = []
+    seal = outbox.seal_content
+
+    def counting(*args: object, as_request: bool) -> bytes:
+        sealed.append(args[3])
+        return seal(*args, as_request=as_request)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(outbox, "seal_content", counting)
+    for _ in range(TRIES):
+        call = town.call(caller, ben)
+        town.run(1.0)
+        town.hang_up(caller, call)
+        town.run(9.0)
+    assert len(sealed) < TRIES / 2
+    for supernode in town.world.supernodes.values():
+        supernode.start()
+    town.run(BACK_S)
+    call = talk(town, caller, ben)
+    assert view(callee, call).state is CallState.ACTIVE
+    assert outcomes(callee, anna) == [CallOutcome.GOING_ON]

@@ -395,6 +395,11 @@ def _seal(work: Work, row: OutboxRow) -> OutboxRow | None:
         work.volatile.crowded.setdefault((account, device), {})[key_of(row)] = None
         wait(work, row, Cause(row.cause), work.now_unix_ms + work.config.retry_first_ms)
         return None
+    if row.body_type == BodyType.CALL and _all_rest(work, row):
+        # It may be given up before a home takes it, and what is encrypted and never sent
+        # leaves a gap: the ratchet of the recipient follows over 2,000 of them, no further.
+        wait(work, row, Cause.NO_HOME, _retry_unix_ms(work, row))
+        return None
     record = None if peer is None else peers.usable_record(work, peer)
     session = sessions.newest_session(work, account, device)
     if peer is None or record is None or session is None:
@@ -415,6 +420,22 @@ def _seal(work: Work, row: OutboxRow) -> OutboxRow | None:
     as_request = row.route != ROUTE_CONTACT
     envelope = seal_content(work, peer, session, content, as_request=as_request)
     return row._replace(envelope=envelope, key_counter=record.counter)
+
+
+def _all_rest(work: Work, row: OutboxRow) -> bool:
+    """Return whether no home of the device is asked now; the row goes on when one is back."""
+    nodes = [place.address.node_id for place, _admission in _places(work, row)]
+    resting = [node for node in nodes if _rests(work, node)]
+    if not nodes or len(resting) < len(nodes):
+        return False
+    for node in nodes:
+        _starve(work, row, node)
+    return True
+
+
+def _rests(work: Work, node: NodeId) -> bool:
+    backoff = work.volatile.backoff.get(node)
+    return backoff is not None and work.now < backoff.until
 
 
 def seal_content(
@@ -468,8 +489,7 @@ def _put(work: Work, row: OutboxRow) -> None:
         return
     for slot, (place, admission) in enumerate(places):
         node = place.address.node_id
-        backoff = work.volatile.backoff.get(node)
-        if backoff is not None and work.now < backoff.until:
+        if _rests(work, node):
             _starve(work, row, node)
             continue
         key = key_of(row)

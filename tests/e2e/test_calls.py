@@ -265,5 +265,40 @@ def test_stopping_a_node_in_a_call_ends_it_at_once_for_the_other_side(stage: Sta
     play(stage, scene)
 
 
+def test_stopping_a_node_that_calls_stops_the_ringing_at_once(stage: Stage) -> None:
+    async def scene(pair: Pair) -> None:
+        placed = await pair.alice.place_call(BOB)
+        await pair.ringing()
+        stage.stop_node(ALICE)
+        try:
+            ended = await state_of(pair.bob, placed.id, "ended", timeout_s=5)
+            assert (ended.reason, ended.by_peer) == ("cancelled", True)
+        finally:
+            stage.start_node(ALICE)
+
+    play(stage, scene)
+
+
+@pytest.mark.parametrize("ends", [ALICE, BOB])
+def test_the_sound_of_a_call_ends_with_the_call_for_both_faces(stage: Stage, ends: str) -> None:
+    async def scene(pair: Pair) -> None:
+        here, _there = await pair.connect()
+        async with (
+            pair.alice.call_sound(here.id) as heard_here,
+            pair.bob.call_sound(here.id) as heard_there,
+        ):
+            await (pair.alice if ends == ALICE else pair.bob).hang_up(here.id)
+            for sound in (heard_here, heard_there):
+                async with asyncio.timeout(5.0):
+                    while await sound.next() is not None:
+                        pass
+        # Its sound is nobody's any more.
+        with pytest.raises(NoSuchCallError):
+            async with pair.alice.call_sound(here.id):
+                pass
+
+    play(stage, scene)
+
+
 def _ends(pair: Pair) -> list[tuple[Bot, str]]:
     return [(pair.alice, BOB), (pair.bob, ALICE)]

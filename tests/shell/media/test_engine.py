@@ -34,6 +34,7 @@ from hark.node.media.connection import MediaConnection
 from hark.node.media.dtls import SecureMedia
 from hark.node.media.ice import IceConnection
 from hark.node.media.sound import CallSound
+from hark.node.media.voice_stream import VoiceSender
 from hark.runtime.clock import monotonic_now
 from hark.wire.call import CallTransport
 from hark.wire.ids import CallId
@@ -55,6 +56,7 @@ from tests.shell.media.ends import (
 
 BEATS = 25
 """Half a second: enough to tell tones from each other."""
+LOUD = b"\x10" * FRAME_BYTES
 
 
 def open_files() -> int:
@@ -471,6 +473,47 @@ def test_packets_have_one_size_and_one_pace_whatever_is_said(
                     expected = 2 * 50 * (time.monotonic() - begin)
                     assert len(sizes) - before == pytest.approx(expected, abs=12)
         assert len(set(sizes)) == 1
+
+    in_a_loop(scenario)
+
+
+class Spurts:
+    """Gives a frame every 40 ms and nothing in between, as a bot may that only sends speech."""
+
+    def __init__(self) -> None:
+        self._begin = time.monotonic()
+        self._given = 0
+
+    def take(self) -> bytes | None:
+        if self._given > (time.monotonic() - self._begin) / 0.04:
+            return None
+        self._given += 1
+        return LOUD
+
+    def give(self, frame: bytes) -> None:
+        pass
+
+
+@pytest.mark.claim("N-4")
+def test_who_speaks_in_spurts_keeps_the_pace_of_who_speaks_on() -> None:
+    async def scenario() -> None:
+        async with two_ends() as (left, right):
+            await connect(left, right)
+            left.engine.attach(CALL, Spurts())
+            # Its beat may come into step first.
+            await asyncio.sleep(1.0)
+            packets: list[int] = []
+            with pytest.MonkeyPatch.context() as patch:
+                honest = VoiceSender.packet
+
+                def counting(sender: VoiceSender, frame: bytes) -> bytes:
+                    packets.append(id(sender))
+                    return honest(sender, frame)
+
+                patch.setattr(VoiceSender, "packet", counting)
+                await asyncio.sleep(2.0)
+            speaks, listens = (packets.count(one) for one in sorted(set(packets)))
+            assert abs(speaks - listens) <= 3
 
     in_a_loop(scenario)
 

@@ -34,6 +34,9 @@ LATE_S = 0.006
 """How long a beat is put off for a frame that has not come yet."""
 LOOK_S = 0.002
 """From one look for such a frame to the next."""
+PUT_OFF_S = 2 * BEAT_S
+"""By how much the beats of a connection are put off in all: enough to come into step. Whoever
+speaks in spurts, with nothing between them, would else show each one's end on the wire."""
 MAX_BURST = 5
 """Missed frames that are sent at once after a stall."""
 SILENT_BEATS = FRAMES_PER_S
@@ -74,6 +77,7 @@ class VoiceLoop:
         self._receiver = VoiceReceiver(keys, self._player)
         self._reports = Reports(self._sender.ssrc, self._receiver.reception)
         self._spoken = False
+        self._may_put_off_s = PUT_OFF_S
         self._beats = 0
         self._quiet_beats = 0
         self._silent = False
@@ -120,8 +124,9 @@ class VoiceLoop:
         """Send a frame; return by how much the beat was put off for it, in seconds."""
         put_off_s = 0.0
         frame = self._sound.take(self._connection)
-        if frame is None and self._spoken:
+        if frame is None and self._spoken and self._may_put_off_s > 0:
             frame, put_off_s = await self._late_frame()
+            self._may_put_off_s -= put_off_s
         self._spoken = frame is not None
         await media.send(self._sender.packet(SILENCE if frame is None else frame))
         return put_off_s

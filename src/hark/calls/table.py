@@ -168,6 +168,8 @@ def time_limit_s(state: CallState, config: CallConfig) -> float | None:
 
 
 _TO_CALLER: dict[EndReason, CallOutcome] = {
+    # Answered, and ended by one of the two before there was a path.
+    EndReason.HUNG_UP: CallOutcome.ANSWERED,
     EndReason.CANCELLED: CallOutcome.CANCELLED,
     EndReason.DECLINED: CallOutcome.DECLINED,
     EndReason.BUSY: CallOutcome.BUSY,
@@ -175,6 +177,7 @@ _TO_CALLER: dict[EndReason, CallOutcome] = {
     EndReason.GLARE: CallOutcome.CANCELLED,
 }
 _TO_CALLEE: dict[EndReason, CallOutcome] = {
+    EndReason.HUNG_UP: CallOutcome.ANSWERED,
     EndReason.CANCELLED: CallOutcome.MISSED,
     EndReason.DECLINED: CallOutcome.DECLINED,
     EndReason.BUSY: CallOutcome.BUSY,

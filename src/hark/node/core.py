@@ -204,7 +204,11 @@ class NodeCore:
         try:
             self._messaging.carry_calls(self._call_orders, self._now)
         except DiskFullError:
-            # A signal that is late by the time there is room does no harm.
+            # By the time there is room a signal would be too late; what became of a call is
+            # still to be noted.
+            self._call_orders = [
+                order for order in self._call_orders if isinstance(order, m.RecordOrder)
+            ]
             self._block()
         except StoreStaleError:
             # Nothing is sent from this store any more, nor written to it. Calls that go on

@@ -34,7 +34,7 @@ check: lint
 	$(PYTHON) -m pytest -n auto -q -m "not slow" tests/unit tests/spec tests/sim $(ARGS)
 
 test: setup-test
-	$(PYTHON) -m pytest --hypothesis-profile=ci tests $(ARGS)
+	tools/test $(ARGS)
 
 bench: setup-test
 	$(PYTHON) -m benchmarks.run $(ARGS)

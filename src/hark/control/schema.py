@@ -7,9 +7,9 @@ minor version, so clients built on other parsers must ignore what they do not kn
 
 from typing import Annotated, Literal
 
-from hark.wire.bodies import MAX_TEXT_CHARS
 from hark.wire.codec import Meta, Record
 from hark.wire.sound import MAX_VOICEMAIL_BYTES, OPUS_PACKET_BYTES
+from hark.wire.text import MAX_TEXT_CHARS
 
 CONTROL_VERSION = 1
 """Major version of the contract; part of every path (`/v1/…`)."""

@@ -68,10 +68,10 @@ from hark.messaging.views import ContactView, Diagnostics, MessageView, OwnAccou
 from hark.messaging.volatile import Volatile
 from hark.messaging.work import Work
 from hark.wire.address import Address
-from hark.wire.bodies import MAX_TEXT_CHARS
 from hark.wire.error_codes import ErrorCode
 from hark.wire.ids import AccountId, MessageId
 from hark.wire.sound import MAX_VOICEMAIL_BYTES, MAX_VOICEMAIL_S, OPUS_PACKET_BYTES
+from hark.wire.text import MAX_TEXT_CHARS
 
 DEFAULT_CONFIG = MessagingConfig()
 

@@ -14,9 +14,8 @@ from hark.wire.address import MAX_HOST_BYTES, MAX_PORT
 from hark.wire.codec import Message, Parser
 from hark.wire.mailbox import U53, Bytes16, Bytes32
 from hark.wire.sound import MAX_VOICEMAIL_BYTES, OPUS_PACKET_BYTES
+from hark.wire.text import MAX_TEXT_CHARS
 
-MAX_TEXT_CHARS = 16_384
-"""Longest text: 64 KiB as UTF-8 at most, so that it fits half an envelope."""
 MAX_NAME_CHARS = 64
 MAX_DEVICES = 10
 """Devices of one account (`spec/identity.md`)."""

@@ -78,10 +78,14 @@ class Parser(Generic[T]):
 
 
 class JsonParser(Generic[T]):
-    """A compiled parser of one JSON type of the control contract."""
+    """A parser of one JSON type of the control contract, compiled when it is first used.
+
+    A command uses one or two of the many that there are, and a person waits for it.
+    """
 
     def __init__(self, record_type: object) -> None:
-        self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(record_type)
+        self._record_type = record_type
+        self._decoder: msgspec.json.Decoder[T] | None = None
 
     def parse(self, data: bytes | str) -> T:
         """Parse `data` as one JSON value.
@@ -89,6 +93,8 @@ class JsonParser(Generic[T]):
         Raises:
             MalformedError: not well-formed, or of another shape; the message names the field.
         """
+        if self._decoder is None:
+            self._decoder = msgspec.json.Decoder(self._record_type)
         try:
             return self._decoder.decode(data)
         except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:

@@ -18,7 +18,7 @@ from hark.app.cli.text import escape
 from hark.control.client import Client, EventStream
 from hark.control.schema import Call, Contact, Event, Message
 from hark.errors import HarkError, NodeNotRunningError
-from hark.wire.bodies import MAX_TEXT_CHARS
+from hark.wire.text import MAX_TEXT_CHARS
 
 PROMPT = "> "
 SHOWN_COUNT = 10

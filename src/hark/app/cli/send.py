@@ -12,7 +12,7 @@ from hark.app.cli.command import Command
 from hark.control.client import Client, EventStream
 from hark.control.schema import Message
 from hark.errors import EXIT_UNREACHABLE, HarkError, MessageTooLongError, UsageError
-from hark.wire.bodies import MAX_TEXT_CHARS
+from hark.wire.text import MAX_TEXT_CHARS
 
 STANDARD_INPUT = "-"
 MAX_INPUT_BYTES = 4 * MAX_TEXT_CHARS + 2

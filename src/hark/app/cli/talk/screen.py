@@ -2,7 +2,7 @@
 
 On a terminal: lines as things happen, one line below them that is kept up to date, and keys
 that work without Return. Elsewhere: the lines alone. The terminal is given back as it was,
-however the call ends, short of SIGKILL.
+however the call ends, short of SIGKILL and of being told to end twice.
 """
 
 import asyncio

@@ -36,11 +36,7 @@ AGREE: frozenset[Pair] = frozenset(
         (O.CANCELLED, O.BUSY),
         # Two words that have crossed.
         (O.CANCELLED, O.DECLINED),
-        (O.CANCELLED, O.FAILED),
-        # One end stood a moment before the other, and then somebody hung up.
-        (O.ANSWERED, O.FAILED),
-        (O.FAILED, O.ANSWERED),
-        (O.FAILED, O.FAILED),
+        (O.CANCELLED, O.ANSWERED),
     }
 )
 """What a caller and a callee may keep of a call, when nothing went wrong."""
@@ -51,6 +47,9 @@ AGREE_AFTER_FAULTS = AGREE | frozenset(
         (O.MISSED, O.BUSY),
         (O.MISSED, O.FAILED),
         (O.FAILED, O.MISSED),
+        (O.ANSWERED, O.FAILED),
+        (O.FAILED, O.ANSWERED),
+        (O.FAILED, O.FAILED),
     }
 )
 AGREE_AFTER_RESTART = AGREE_AFTER_FAULTS | frozenset(

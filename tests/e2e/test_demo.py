@@ -17,6 +17,11 @@ from hark.app.cli.demo.command import STEPS
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 DEMO = [sys.executable, "-m", "hark.app.cli", "demo"]
+TARGET_S = 75.0
+"""What the demo may take on a machine that does other things too, in seconds. A third of it is
+the call: what is said is said twice."""
+LEAST_STOI, LEAST_PESQ = 0.8, 2.0
+"""Of a voice that has been through the codec twice, on a machine that does other things too."""
 
 
 def programs_of(folder: Path) -> list[int]:
@@ -61,6 +66,7 @@ def test_every_step_of_the_demo_is_well(tmp_path: Path) -> None:
     assert result["killed"]["received"] == result["killed"]["sent"] == 21
     assert result["restored"]["epoch_after"] > result["restored"]["epoch_before"]
     assert result["inventory"]["canaries_found"] == 0
+    assert result["seconds"] < TARGET_S
     assert programs_of(folder) == []
     go_on_by_hand(folder, result["by_hand"]["commands"])
 
@@ -71,11 +77,9 @@ def check_call(folder: Path, call: dict[str, object]) -> None:
     assert call["same_sas_on_both_sides"]
     assert 0 < call["first_sound_ms"] < 10_000
     assert call["report"].startswith("Sound test\nPath: direct")
-    # How good it sounds depends on what else this machine does; the demo itself asks that it
-    # can be understood.
-    assert 0 < call["stoi"] <= 1
+    assert call["stoi"] > LEAST_STOI
     assert (call["pesq"] is None) == bool(call["pesq_missing"])
-    assert call["pesq"] is None or 1 <= call["pesq"] <= 4.65
+    assert call["pesq"] is None or call["pesq"] > LEAST_PESQ
     assert call["supernode"]["media_bytes"] == call["supernode"]["udp_sockets"] == 0
     # Both voices are twice one, which is more than all that the supernode took and gave.
     assert call["supernode"]["link_bytes"] < call["voice_bytes"] / 2

@@ -20,7 +20,7 @@ from hark.wire.sound import FRAME_MS, FRAMES_PER_S
 ANSWER_NAME = "answer.wav"
 LATE_FRAMES = FRAMES_PER_S // 2
 """How much later than it was said, and repeated, the last word may be back."""
-LEAST_STOI = 0.4
+LEAST_STOI = 0.6
 """Of what came back, through the codec twice: 0.98 where nothing is in the way. A machine that
 is too busy for a call makes it less; below this it is not what was said."""
 

@@ -14,11 +14,6 @@ from hark.wire.ids import CallId
 
 MAX_WAITING_TO_SEND = 5
 """Frames of a face that wait to be sent: 100 ms."""
-TRIM_TAKES = 50
-"""Where a frame more than needed has waited through so many, a second of sound, a quiet one is
-left out: a voice that was late once need not stay late."""
-QUIET_PEAK = 300
-"""Largest sample of a frame that nobody misses, of 32,767."""
 MAX_WAITING_TO_PLAY = 25
 """Frames that wait for a face that reads slowly: half a second."""
 
@@ -35,7 +30,6 @@ class SoundFeed:
         self._to_play: deque[bytes] = deque(maxlen=MAX_WAITING_TO_PLAY)
         self._news = asyncio.Event()
         self._over = False
-        self._takes_with_rest = 0
 
     async def next(self) -> bytes | None:
         """Wait for the next frame to play; None when the call is over."""
@@ -56,10 +50,6 @@ class SoundFeed:
 
     def take(self) -> bytes | None:
         """Return the next frame to send, if there is one."""
-        self._takes_with_rest = self._takes_with_rest + 1 if len(self._to_send) > 1 else 0
-        if self._takes_with_rest >= TRIM_TAKES and _is_quiet(self._to_send[0]):
-            self._to_send.popleft()
-            self._takes_with_rest = 0
         return self._to_send.popleft() if self._to_send else None
 
     def give(self, frame: bytes) -> None:
@@ -104,8 +94,3 @@ class CallSounds:
         if feed is not None:
             self._engine.detach(call)
             feed.end()
-
-
-def _is_quiet(frame: bytes) -> bool:
-    samples = memoryview(frame).cast("h")
-    return max(samples) <= QUIET_PEAK and min(samples) >= -QUIET_PEAK
